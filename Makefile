@@ -1,0 +1,47 @@
+# Every target does its own set-up: a virtual environment in .venv with the locked packages, and this package in it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Notebooks run in notebooks/, so a relative data directory is made absolute first.
+ifdef VAE_TF1_DATA_DIR
+export VAE_TF1_DATA_DIR := $(abspath $(VAE_TF1_DATA_DIR))
+endif
+
+.PHONY: notebook test lint lab lock clean
+
+notebook: $(READY)  ## Run the notebook from the top; leaves build/vae_mnist.ipynb and .html
+	@mkdir -p build
+	TQDM_DISABLE=1 $(BIN)/papermill --log-output --no-progress-bar --kernel python3 --cwd notebooks \
+		notebooks/vae_mnist.ipynb build/vae_mnist.ipynb
+	@$(BIN)/jupyter nbconvert --log-level ERROR --to html build/vae_mnist.ipynb
+	@echo "Done: build/vae_mnist.ipynb and build/vae_mnist.html"
+
+test: $(READY)  ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+lab: $(READY)  ## Open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+lock: $(READY)  ## Lock the newest versions that pyproject.toml allows
+	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --all-extras --universal --python-version 3.10 \
+		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements.txt
+
+clean:  ## Remove what the other targets made
+	rm -rf $(VENV) build
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null || { \
+		echo "This needs Python 3.10 to 3.13, but $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make PYTHON=python3.12 ..." >&2; \
+		exit 1; }
+	@echo "Setting up $(VENV) (the first time only; about 2 minutes and 3 GB)"
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements.txt
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@touch $@
