@@ -1,0 +1,37 @@
+"""What the tests share: fresh graphs, the built-in digits, and MNIST where it is."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import vae_tf1  # before TensorFlow: it holds back the messages that TensorFlow prints at its start
+
+import tensorflow.compat.v1 as tf  # isort: skip
+
+
+@pytest.fixture
+def graph():
+    """A graph that is the default one during the test."""
+    with tf.Graph().as_default() as graph:
+        yield graph
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The built-in digits, unseeded: for tests that draw no batch, or do not care which."""
+    return vae_tf1.read_data_sets("unused", source="builtin")
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The directory of MNIST's four IDX files; the test is skipped where it is not."""
+    directory = Path(os.environ.get("VAE_TF1_DATA_DIR", Path(__file__).parent.parent / "data"))
+    if not all((directory / name).is_file() for name in vae_tf1.input_data.IDX_FILES):
+        pytest.skip(f"MNIST's IDX files are not in {directory}; set VAE_TF1_DATA_DIR")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def mnist(mnist_dir):
+    return vae_tf1.read_data_sets(mnist_dir, source="mnist")

@@ -1,0 +1,405 @@
+import gzip
+import hashlib
+import shutil
+import struct
+import time
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from vae_tf1 import binarize, input_data, read_data_sets
+from vae_tf1.input_data import BUILTIN_DIR, IDX_FILES
+
+TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = IDX_FILES
+
+
+def write_idx(path, array, magic=None, shape=None):
+    shape = array.shape if shape is None else shape
+    header = struct.pack(f">{1 + len(shape)}I", 0x800 + len(shape) if magic is None else magic, *shape)
+    path.write_bytes(gzip.compress(header + array.tobytes()))
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A directory with 12 train images, 4 test images, each of its own grey and label."""
+    for prefix, count in ("train", 12), ("t10k", 4):
+        images = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((1, 28, 28), np.uint8)
+        write_idx(tmp_path / f"{prefix}-images-idx3-ubyte.gz", images)
+        write_idx(tmp_path / f"{prefix}-labels-idx1-ubyte.gz", np.arange(count, dtype=np.uint8) % 10)
+    return tmp_path
+
+
+def read_tiny(directory, **kwargs):
+    return read_data_sets(directory, validation_size=2, **kwargs)
+
+
+def no_network(monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
+    monkeypatch.delenv("no_proxy", raising=False)
+
+
+# What is read
+
+
+def test_shapes_and_dtypes(digits):
+    assert [data_set.num_examples for data_set in digits] == [15000, 5000, 3000]
+    assert digits.train.images.shape == (15000, 784)
+    assert digits.train.images.dtype == np.float32
+    assert digits.train.labels.shape == (15000,)
+    assert digits.train.labels.dtype == np.uint8
+    assert digits.train.images.min() == 0
+    assert digits.train.images.max() == 1
+
+
+def test_one_hot_labels_are_float64_rows(tiny):
+    plain, one_hot = read_tiny(tiny).train.labels, read_tiny(tiny, one_hot=True).train.labels
+    assert one_hot.dtype == np.float64
+    np.testing.assert_array_equal(one_hot, np.arange(10)[None, :] == plain[:, None])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, "uint8", tf.uint8])
+def test_uint8_images_keep_their_values(tiny, dtype):
+    images = read_tiny(tiny, dtype=dtype).train.images
+    assert images.dtype == np.uint8
+    assert images[3, 0] == 5
+
+
+def test_float32_images_are_multiplied_by_one_over_255(tiny):
+    images = read_tiny(tiny).train.images
+    assert images[3, 0] == np.float32(5) * np.float32(1 / 255)
+
+
+def test_images_keep_their_dimensions_without_reshape(tiny):
+    assert read_tiny(tiny, reshape=False).test.images.shape == (4, 28, 28, 1)
+
+
+def test_validation_is_the_front_of_the_train_file(tiny):
+    data = read_tiny(tiny)
+    np.testing.assert_array_equal(data.validation.labels, [0, 1])
+    np.testing.assert_array_equal(data.train.labels, [2, 3, 4, 5, 6, 7, 8, 9, 0, 1])
+    np.testing.assert_array_equal(data.test.labels, [0, 1, 2, 3])
+
+
+def test_datasets_unpack_into_three_and_have_a_name(tiny):
+    data = read_tiny(tiny)
+    train, validation, test = data
+    assert (train, validation, test) == (data.train, data.validation, data.test)
+    assert data.name == f"IDX files in {tiny}"
+
+
+def test_mnist_is_named_by_its_checksums(mnist):
+    assert mnist.name == "MNIST"
+    assert [data_set.num_examples for data_set in mnist] == [55000, 5000, 10000]
+    np.testing.assert_array_equal(mnist.validation.labels[:5], [5, 0, 4, 1, 9])
+
+
+def test_builtin_digits_look_at_no_directory(monkeypatch):
+    no_network(monkeypatch)
+    assert read_data_sets("/nowhere", source="builtin").name == "built-in digits"
+
+
+# next_batch
+
+
+def tf1_batches(images, labels, sizes, random_state):
+    """Batches as TensorFlow 1.15's `DataSet` draws them, from its description: whole arrays are shuffled in place."""
+    count, start = len(images), 0
+    order = np.arange(count)
+    random_state.shuffle(order)
+    images, labels = images[order], labels[order]
+    for size in sizes:
+        left_images, left_labels = images[start : start + size], labels[start : start + size]
+        missing = size - len(left_images)
+        start += size
+        if missing:
+            order = np.arange(count)
+            random_state.shuffle(order)
+            images, labels, start = images[order], labels[order], missing
+            left_images = np.concatenate([left_images, images[:missing]])
+            left_labels = np.concatenate([left_labels, labels[:missing]])
+        yield left_images, left_labels
+
+
+def test_next_batch_draws_what_tensorflow_1_drew(tiny):
+    data = read_tiny(tiny, one_hot=True, seed=3)
+    sizes = [3, 3, 3, 3, 10, 1, 10, 7, 2, 1, 1]
+    expected = tf1_batches(data.train.images, data.train.labels, sizes, np.random.RandomState(3))
+    for size, (images, labels) in zip(sizes, expected):
+        got_images, got_labels = data.train.next_batch(size)
+        assert got_images.tobytes() == images.tobytes()
+        assert got_labels.tobytes() == labels.tobytes()
+
+
+def test_the_three_sets_share_one_generator(tiny):
+    random_state = np.random.RandomState(5)
+    data = read_tiny(tiny, seed=5)
+    for data_set in data.test, data.train, data.validation:
+        (expected, _) = next(tf1_batches(data_set.images, data_set.labels, [2], random_state))
+        np.testing.assert_array_equal(data_set.next_batch(2)[0], expected)
+
+
+def test_every_epoch_has_every_row_once(tiny):
+    train = read_tiny(tiny).train
+    labels = np.concatenate([train.next_batch(4)[0][:, 0] for _ in range(15)])
+    for epoch in labels.reshape(6, 10):
+        np.testing.assert_array_equal(np.sort(epoch), np.sort(train.images[:, 0]))
+    assert train.epochs_completed == 5  # TensorFlow 1.15 counts an epoch when the next one begins
+
+
+def test_next_batch_without_shuffling_is_in_order(tiny):
+    train = read_tiny(tiny).train
+    np.testing.assert_array_equal(train.next_batch(8, shuffle=False)[1], [2, 3, 4, 5, 6, 7, 8, 9])
+    np.testing.assert_array_equal(train.next_batch(4, shuffle=False)[1], [0, 1, 2, 3])
+
+
+def test_global_generator_is_left_alone(tiny):
+    before = np.random.get_state()[1].tobytes()
+    read_tiny(tiny, seed=0).train.next_batch(5)
+    assert np.random.get_state()[1].tobytes() == before
+
+
+def test_unseeded_sets_differ(tiny):
+    batches = {read_tiny(tiny).train.next_batch(10)[1].tobytes() for _ in range(5)}
+    assert len(batches) > 1
+
+
+def test_writing_to_a_batch_leaves_the_data_alone(tiny):
+    train = read_tiny(tiny).train
+    train.next_batch(10)[0][:] = 7
+    assert train.images.max() < 1
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 11])
+def test_batch_size_out_of_range(tiny, batch_size):
+    with pytest.raises(ValueError, match=f"batch_size is {batch_size}, but this set gives from 1 to 10"):
+        read_tiny(tiny).train.next_batch(batch_size)
+
+
+def test_fake_data_is_refused(tiny):
+    with pytest.raises(ValueError, match="no fake data"):
+        read_tiny(tiny).train.next_batch(5, fake_data=True)
+
+
+# binarize
+
+
+def test_binarize_is_one_above_a_half():
+    images = np.tile(np.float32([0, 0.25, 0.5, 0.50001, 1, 0, 0]), (2, 112))
+    binary = binarize(images)
+    assert binary.dtype == np.float32
+    np.testing.assert_array_equal(binary[0, :5], [0, 0, 0, 1, 1])
+
+
+@pytest.mark.parametrize("shape", [(784,), (2, 28, 28), (2, 783)])
+def test_binarize_refuses_other_shapes(shape):
+    with pytest.raises(ValueError, match=r"takes images \[N, 784\]"):
+        binarize(np.zeros(shape))
+
+
+@pytest.mark.parametrize("pixel", [-0.1, 1.1, 255, np.nan])
+def test_binarize_refuses_other_ranges(pixel):
+    images = np.zeros((2, 784))
+    images[1, 3] = pixel
+    with pytest.raises(ValueError, match=r"takes pixels in \[0, 1\]"):
+        binarize(images)
+
+
+# Bad files and arguments
+
+
+@pytest.mark.parametrize("name", IDX_FILES)
+@pytest.mark.parametrize("kept", [0, 5, 15, 0.5, -1])
+def test_truncated_gzip(tiny, name, kept):
+    content = (tiny / name).read_bytes()
+    (tiny / name).write_bytes(content[: int(len(content) * kept) if kept == 0.5 else kept])
+    with pytest.raises(ValueError, match=f"{name} is damaged"):
+        read_tiny(tiny)
+
+
+def test_corrupt_gzip(tiny):
+    content = bytearray((tiny / TRAIN_IMAGES).read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (tiny / TRAIN_IMAGES).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{TRAIN_IMAGES} (is damaged|declares|begins)"):
+        read_tiny(tiny)
+
+
+def test_not_gzip_at_all(tiny):
+    (tiny / TEST_LABELS).write_bytes(b"<html>404 Not Found</html>")
+    with pytest.raises(ValueError, match=f"{TEST_LABELS} is damaged"):
+        read_tiny(tiny)
+
+
+def test_wrong_magic_number(tiny):
+    shutil.copy(tiny / TRAIN_LABELS, tiny / TRAIN_IMAGES)
+    with pytest.raises(ValueError, match=f"{TRAIN_IMAGES} begins with the number 2049, not 2051"):
+        read_tiny(tiny)
+
+
+@pytest.mark.parametrize(("declared", "has"), [(13, "only 9408"), (11, "more")])
+def test_other_size_than_declared(tiny, declared, has):
+    write_idx(tiny / TRAIN_IMAGES, np.zeros((12, 28, 28), np.uint8), shape=(declared, 28, 28))
+    with pytest.raises(ValueError, match=f"{TRAIN_IMAGES} declares {declared * 784} bytes but has {has}"):
+        read_tiny(tiny)
+
+
+def test_absurd_size_is_refused_before_it_is_read(tiny):
+    write_idx(tiny / TRAIN_IMAGES, np.zeros((1, 28, 28), np.uint8), shape=(2**32 - 1, 28, 28))
+    with pytest.raises(ValueError, match="more than any data set of this kind has"):
+        read_tiny(tiny)
+
+
+def test_image_and_label_counts_differ(tiny):
+    write_idx(tiny / TRAIN_LABELS, np.zeros(11, np.uint8))
+    with pytest.raises(ValueError, match=f"12 images but {TRAIN_LABELS} has 11 labels"):
+        read_tiny(tiny)
+
+
+def test_train_and_test_images_differ_in_size(tiny):
+    write_idx(tiny / TEST_IMAGES, np.zeros((4, 8, 8), np.uint8))
+    with pytest.raises(ValueError, match="take both from the same source"):
+        read_tiny(tiny)
+
+
+def test_labels_past_the_classes_of_one_hot(tiny):
+    write_idx(tiny / TRAIN_LABELS, np.full(12, 10, np.uint8))
+    with pytest.raises(ValueError, match="reach 10, past the 10 classes"):
+        read_tiny(tiny, one_hot=True)
+
+
+@pytest.mark.parametrize("validation_size", [-1, 13])
+def test_validation_size_out_of_range(tiny, validation_size):
+    with pytest.raises(ValueError, match=f"validation_size is {validation_size}"):
+        read_data_sets(tiny, validation_size=validation_size)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, "int32", tf.float16, None, "nonsense"])
+def test_dtype_neither_uint8_nor_float32(tiny, dtype):
+    with pytest.raises(TypeError, match="images are read as float32 or uint8"):
+        read_tiny(tiny, dtype=dtype)
+
+
+def test_unknown_source(tiny):
+    with pytest.raises(ValueError, match="source is 'MNIST'"):
+        read_tiny(tiny, source="MNIST")
+
+
+def test_other_idx_files_are_not_mnist(tiny):
+    with pytest.raises(ValueError, match="are not MNIST's"):
+        read_tiny(tiny, source="mnist")
+
+
+def test_one_of_the_four_files_is_missing(tiny):
+    (tiny / TEST_LABELS).unlink()
+    with pytest.raises(FileNotFoundError, match=f"not {TEST_LABELS}"):
+        read_tiny(tiny)
+
+
+def test_train_dir_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError, match="is a file"):
+        read_data_sets(tmp_path / "file")
+
+
+def test_train_dir_cannot_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(input_data, "_check_reachable", lambda url: None)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="can't be written"):
+        read_data_sets(tmp_path / "file" / "below")
+
+
+# Data that is not there
+
+
+def test_unreachable_host_gives_the_builtin_digits_and_says_so(tmp_path, monkeypatch, capsys):
+    no_network(monkeypatch)
+    assert read_data_sets(tmp_path).name == "built-in digits"
+    said = capsys.readouterr().out
+    assert "NOT MNIST" in said
+    assert str(tmp_path) in said
+    assert "can't be reached" in said
+    assert "Loss values do not compare" in said
+
+
+def test_source_mnist_raises_when_the_host_is_unreachable(tmp_path, monkeypatch):
+    no_network(monkeypatch)
+    with pytest.raises(ConnectionError, match="put the four IDX files there by hand"):
+        read_data_sets(tmp_path, source="mnist")
+
+
+def test_host_that_never_answers_is_given_up(monkeypatch):
+    monkeypatch.setattr(input_data, "_REACH_SECONDS", 0.2)
+    monkeypatch.setattr("requests.head", lambda *args, **kwargs: time.sleep(60))
+    with pytest.raises(input_data._UnreachableError, match="did not answer within"):
+        input_data._check_reachable("https://example.invalid/")
+
+
+# tensorflow-datasets
+
+
+@pytest.fixture(scope="module")
+def prepared(mnist_dir, tmp_path_factory):
+    """A directory in which tensorflow-datasets has prepared MNIST, from files placed by hand."""
+    directory = tmp_path_factory.mktemp("tfds")
+    manual = directory / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    for name in IDX_FILES:
+        shutil.copy(mnist_dir / name, manual)
+    read_data_sets(directory, source="mnist")
+    return directory
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_prepared_mnist_has_the_rows_of_the_files_in_their_order(prepared, mnist, eager):
+    with tf.Graph().as_default() if not eager else tf.init_scope():
+        data = read_data_sets(prepared, source="mnist")
+    assert data.name == "MNIST"
+    for read, expected in zip(data, mnist):
+        np.testing.assert_array_equal(read.images, expected.images)
+        np.testing.assert_array_equal(read.labels, expected.labels)
+
+
+def test_reading_prepared_mnist_adds_nothing_to_the_default_graph(prepared, graph):
+    read_data_sets(prepared, source="mnist")
+    assert graph.get_operations() == []
+
+
+def test_prepared_mnist_needs_no_network(prepared, monkeypatch):
+    no_network(monkeypatch)
+    assert read_data_sets(prepared, source="mnist").name == "MNIST"
+
+
+def test_file_with_a_wrong_checksum_is_refused(mnist_dir, tmp_path):
+    manual = tmp_path / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    for name in IDX_FILES:
+        shutil.copy(mnist_dir / name, manual)
+    shutil.copy(BUILTIN_DIR / TRAIN_IMAGES, manual)
+    with pytest.raises(ValueError, match="wrong SHA-256"):
+        read_data_sets(tmp_path)
+
+
+# The built-in digits
+
+
+def test_builtin_digits_are_what_their_script_makes(tmp_path):
+    from vae_tf1.digits import make_digits
+
+    make_digits.main(tmp_path)
+    for name in IDX_FILES:
+        made, shipped = (gzip.decompress((directory / name).read_bytes()) for directory in (tmp_path, BUILTIN_DIR))
+        assert hashlib.sha256(made).digest() == hashlib.sha256(shipped).digest(), name
+
+
+def test_builtin_digits_are_small():
+    assert sum((BUILTIN_DIR / name).stat().st_size for name in IDX_FILES) <= 5e6
+
+
+def test_nearest_builtin_digit_reads_mnist(digits, mnist):
+    known = np.concatenate([digits.validation.images, digits.train.images])
+    labels = np.concatenate([digits.validation.labels, digits.train.labels])
+    half_squares = (known**2).sum(axis=1) / 2
+    # argmin |q - k|^2 = argmax q k - |k|^2 / 2
+    nearest = [np.argmax(rows @ known.T - half_squares, axis=1) for rows in np.split(mnist.test.images, 20)]
+    assert (labels[np.concatenate(nearest)] == mnist.test.labels).mean() >= 0.70
