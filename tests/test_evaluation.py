@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from vae_tf1 import Estimate, binarize, build_vae, evaluate, session_config
+
+
+@pytest.fixture
+def vae(graph):
+    return build_vae(seed=0)
+
+
+@pytest.fixture
+def session(vae):
+    with tf.Session(config=session_config()) as session:
+        session.run(tf.global_variables_initializer())
+        yield session
+
+
+def test_kl_divergence_is_the_mean_over_all_images_whatever_the_batch(session, vae, digits):
+    images = digits.test.images[:103]
+    expected = session.run(vae.kl_divergence, {vae.x: binarize(images)}).astype(np.float64)
+    for batch_size in 1, 10, 103, 1000:
+        kl_divergence = evaluate(session, vae, images, batch_size=batch_size).kl_divergence
+        assert kl_divergence == pytest.approx(expected.mean(), rel=1e-6)
+        assert kl_divergence.standard_error == pytest.approx(expected.std(ddof=1) / 103**0.5, rel=1e-5)
+
+
+def test_negative_elbo_is_the_sum_of_its_terms(session, vae, digits):
+    negative_elbo, reconstruction, kl_divergence = evaluate(session, vae, digits.test.images[:50])
+    assert negative_elbo == pytest.approx(reconstruction + kl_divergence)
+    assert 400 < negative_elbo < 800  # untrained: 784 ln 2 = 543 nats, and the KL divergence
+
+
+def test_estimate_is_a_number_with_a_standard_error():
+    estimate = Estimate(np.array([1.0, 2.0, 3.0, 6.0]))
+    assert estimate == estimate.mean == 3.0
+    assert estimate.standard_error == pytest.approx((14 / 3) ** 0.5 / 2)
+    assert f"{estimate:.1f}" == "3.0"
+    assert repr(estimate) == "3.000 ± 1.080"
+
+
+def test_bad_arguments(session, vae, digits):
+    with pytest.raises(ValueError, match="has no row"):
+        evaluate(session, vae, digits.test.images[:0])
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        evaluate(session, vae, digits.test.images[:5], batch_size=0)
+    with pytest.raises(ValueError, match=r"images \[N, 784\]"):
+        evaluate(session, vae, digits.test.images[0])

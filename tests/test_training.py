@@ -1,0 +1,122 @@
+import math
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+import vae_tf1
+from vae_tf1 import Report, build_vae, read_data_sets, session_config, train
+
+
+@pytest.fixture
+def vae(graph):
+    return build_vae(seed=0)
+
+
+@pytest.fixture
+def session(vae):
+    with tf.Session(config=session_config()) as session:
+        yield session
+
+
+@pytest.fixture
+def data():
+    return read_data_sets("unused", source="builtin", seed=0)
+
+
+def test_reports_come_at_multiples_of_report_every(session, vae, data):
+    reports = list(train(session, vae, data, iterations=25, report_every=10))
+    assert [report.iteration for report in reports] == [0, 10, 20]
+    for report in reports:
+        assert isinstance(report, Report)
+        assert report.images.shape == report.reconstructions.shape == (5, 784)
+        assert set(np.unique(report.reconstructions)) <= {0, 1}
+        assert math.isclose(report.loss, report.reconstruction + report.kl_divergence, rel_tol=1e-5)
+
+
+def test_reports_hold_means_since_the_last_one(session, vae, data):
+    reports = list(train(session, vae, data, iterations=11, report_every=5))
+    with tf.Session(config=session_config()) as plain:
+        plain.run(tf.global_variables_initializer())
+        again = read_data_sets("unused", source="builtin", seed=0)
+        losses = []
+        for i in range(11):
+            x = vae_tf1.binarize(again.train.next_batch(100)[0])
+            losses.append(plain.run([vae.loss, vae.train_step], {vae.x: x})[0])
+            if i % 5 == 0:
+                images = again.validation.next_batch(5)[0]
+                np.testing.assert_array_equal(reports[i // 5].images, images)
+                x_hat = plain.run(vae.x_hat, {vae.x: vae_tf1.binarize(images)})
+                np.testing.assert_array_equal(reports[i // 5].reconstructions, x_hat)
+    expected = [losses[0], np.mean(losses[1:6]), np.mean(losses[6:11])]
+    np.testing.assert_allclose([report.loss for report in reports], expected, rtol=1e-6)
+
+
+def test_two_seeded_runs_are_bit_identical(vae):
+    ends = []
+    for _ in range(2):
+        with tf.Session(config=session_config()) as session:
+            list(train(session, vae, read_data_sets("unused", source="builtin", seed=1), iterations=30))
+            ends.append(session.run(tf.global_variables()))
+    for first, second in zip(*ends):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_training_lowers_the_loss_of_built_in_digits(session, vae, data):
+    reports = list(train(session, vae, data, iterations=1001, report_every=500))
+    assert reports[0].loss > 500
+    assert reports[-1].loss < 180
+    assert vae_tf1.evaluate(session, vae, data.test.images).negative_elbo < 180
+
+
+def test_trained_variables_are_trained_on(session, vae, data):
+    list(train(session, vae, data, iterations=3))
+    before = session.run(tf.trainable_variables())
+    list(train(session, vae, data, iterations=0))
+    for value, expected in zip(session.run(tf.trainable_variables()), before):
+        np.testing.assert_array_equal(value, expected)
+
+
+def test_zero_iterations_report_nothing_but_initialize(session, vae, data):
+    assert list(train(session, vae, data, iterations=0)) == []
+    assert session.run(tf.report_uninitialized_variables()).size == 0
+
+
+def test_loss_that_is_not_finite_names_the_iteration(session, vae, data):
+    reports = train(session, vae, data, iterations=10, report_every=3)
+    next(reports)
+    next(reports)
+    tf.trainable_variables()[-1].load(np.full([784], np.nan, np.float32), session)
+    with pytest.raises(FloatingPointError, match="The loss is nan at iteration 4"):
+        next(reports)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"iterations": -1}, {"batch_size": 0}, {"batch_size": 15001}, {"report_every": 0}],
+    ids=lambda wrong: "{}={}".format(*next(iter(wrong.items()))),
+)
+def test_arguments_out_of_range(session, vae, data, wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"{name} is {value}; give"):
+        train(session, vae, data, **wrong)
+
+
+def test_session_of_another_graph(vae, data):
+    with tf.Session(graph=tf.Graph()) as session, pytest.raises(ValueError, match="another graph"):
+        train(session, vae, data)
+
+
+def test_images_of_bytes_are_refused(session, vae):
+    data = read_data_sets("unused", source="builtin", dtype=np.uint8)
+    with pytest.raises(ValueError, match=r"takes pixels in \[0, 1\]"):
+        list(train(session, vae, data, iterations=1))
+
+
+def test_progress_is_shown_on_stderr_and_stdout_is_the_callers(session, vae, data, capsys, monkeypatch):
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    for report in train(session, vae, data, iterations=12, report_every=10):
+        print(f"Iteration {report.iteration}:")
+    shown = capsys.readouterr()
+    assert shown.out == "Iteration 0:\nIteration 10:\n"
+    assert "12/12" in shown.err

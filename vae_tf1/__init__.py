@@ -1,0 +1,44 @@
+"""A variational autoencoder in TensorFlow 1 style, on today's TensorFlow."""
+
+from vae_tf1 import _startup as _startup  # first: it is what imports TensorFlow  # isort: skip
+from vae_tf1 import input_data
+from vae_tf1.evaluation import Estimate, Evaluation, evaluate
+from vae_tf1.input_data import DataSet, Datasets, binarize, read_data_sets
+from vae_tf1.model import (
+    VAE,
+    NegativeElbo,
+    build_vae,
+    decode,
+    decoder,
+    encoder,
+    negative_elbo,
+    optimizer,
+    sample_latent,
+)
+from vae_tf1.training import Report, session_config, train
+from vae_tf1.visualize import plot_losses, visualize_row
+
+__all__ = [
+    "VAE",
+    "DataSet",
+    "Datasets",
+    "Estimate",
+    "Evaluation",
+    "NegativeElbo",
+    "Report",
+    "binarize",
+    "build_vae",
+    "decode",
+    "decoder",
+    "encoder",
+    "evaluate",
+    "input_data",
+    "negative_elbo",
+    "optimizer",
+    "plot_losses",
+    "read_data_sets",
+    "sample_latent",
+    "session_config",
+    "train",
+    "visualize_row",
+]

@@ -1,0 +1,45 @@
+"""Imports TensorFlow without the messages that it prints at its start.
+
+Its C++ code writes them (which CPU instructions it uses, that there is no GPU) before any of its settings is read, so
+they are caught at the file descriptor. Set TF_CPP_MIN_LOG_LEVEL=0, or import TensorFlow first, to see them.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+
+
+@contextlib.contextmanager
+def _stderr_held_back():
+    """Nothing reaches file descriptor 2 inside; what came is shown after all if an exception leaves."""
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held_back.seek(0)
+            os.write(stderr, held_back.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def import_tensorflow() -> None:
+    if "tensorflow" in sys.modules or os.environ.get(LOG_LEVEL) == "0":
+        return
+    chosen = os.environ.get(LOG_LEVEL)
+    os.environ[LOG_LEVEL] = chosen or "1"
+    try:
+        with _stderr_held_back():
+            import tensorflow  # noqa: F401
+    finally:
+        if chosen is None:
+            del os.environ[LOG_LEVEL]
+
+
+import_tensorflow()
