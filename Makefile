@@ -9,7 +9,7 @@ ifdef VAE_TF1_DATA_DIR
 export VAE_TF1_DATA_DIR := $(abspath $(VAE_TF1_DATA_DIR))
 endif
 
-.PHONY: notebook test lint lab lock clean
+.PHONY: notebook test soak lint lab lock clean
 
 notebook: $(READY)  ## Run the notebook from the top; leaves build/vae_mnist.ipynb and .html
 	@mkdir -p build
@@ -20,6 +20,9 @@ notebook: $(READY)  ## Run the notebook from the top; leaves build/vae_mnist.ipy
 
 test: $(READY)  ## Run the tests
 	$(BIN)/python -m pytest
+
+soak: $(READY)  ## Run the tests that take minutes each
+	$(BIN)/python -m pytest -m slow
 
 lint: $(READY)  ## Check style and types
 	$(BIN)/ruff check

@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+# As the notebook does: TensorFlow's own kernels instead of oneDNN's, whose rounding is TensorFlow 1.15's.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
 import pytest
 
 import vae_tf1  # before TensorFlow: it holds back the messages that TensorFlow prints at its start
