@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# A run by make starts anew, one in JupyterLab goes on: each has checkpoints of its own.
+FRESH := build/checkpoints-of-make
 
 # Notebooks run in notebooks/, so a relative data directory is made absolute first.
 ifdef VAE_TF1_DATA_DIR
@@ -13,7 +15,8 @@ endif
 
 notebook: $(READY)  ## Run the notebook from the top; leaves build/vae_mnist.ipynb and .html
 	@mkdir -p build
-	TQDM_DISABLE=1 $(BIN)/papermill --log-output --no-progress-bar --kernel python3 --cwd notebooks \
+	@rm -rf $(FRESH)
+	VAE_TF1_CHECKPOINT_DIR=$(abspath $(FRESH)) TQDM_DISABLE=1 $(BIN)/papermill --log-output --no-progress-bar --kernel python3 --cwd notebooks \
 		notebooks/vae_mnist.ipynb build/vae_mnist.ipynb
 	@$(BIN)/jupyter nbconvert --log-level ERROR --to html build/vae_mnist.ipynb
 	@echo "Done: build/vae_mnist.ipynb and build/vae_mnist.html"

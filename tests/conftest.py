@@ -5,6 +5,7 @@ from pathlib import Path
 
 # As the notebook does: TensorFlow's own kernels instead of oneDNN's, whose rounding is TensorFlow 1.15's.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ.setdefault("TQDM_DISABLE", "1")
 
 import pytest
 

@@ -8,6 +8,8 @@ import nbformat
 import papermill
 import pytest
 
+import vae_tf1
+
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
@@ -31,10 +33,29 @@ def assert_clean(notebook):
     assert "Warning" not in printed(notebook)
 
 
-@pytest.fixture
-def quiet_kernel(monkeypatch):
-    """As `make notebook` runs it; Jupyter's own debugger warns about frozen modules otherwise."""
+@pytest.fixture(autouse=True)
+def kernel(tmp_path, monkeypatch):
+    """Kernels started here have no bars, no network, checkpoints in a directory of the test, and built-in digits.
+
+    The digits are placed as a user would place MNIST's files.
+    """
     monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("VAE_TF1_DATA_DIR", str(vae_tf1.input_data.BUILTIN_DIR))
+    monkeypatch.setenv("VAE_TF1_CHECKPOINT_DIR", str(tmp_path / "checkpoints"))
+
+
+def run_vae_mnist(directory, **parameters):
+    notebook = papermill.execute_notebook(
+        NOTEBOOKS / "vae_mnist.ipynb",
+        directory / "run.ipynb",
+        parameters=parameters,
+        kernel_name="python3",
+        cwd=directory,
+        progress_bar=False,
+    )
+    assert_clean(notebook)
+    return notebook
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
@@ -56,33 +77,59 @@ def test_committed_vae_mnist_shows_the_whole_training():
     assert 87.3 < float(negative_elbo) < 88.9
 
 
-def test_vae_mnist_runs_each_cell_twice(tmp_path, quiet_kernel):
-    """On the built-in digits: the four files are placed as a user would place MNIST's."""
-    notebook = nbformat.read(NOTEBOOKS / "vae_mnist.ipynb", as_version=4)
-    digits = Path(__file__).parent.parent / "vae_tf1" / "digits"
-    parameters = nbformat.v4.new_code_cell(f"iterations = 1500\ndata_dir = {str(digits)!r}")
-    cells = []
-    for cell in notebook.cells:
-        cells += [cell, cell] if cell.cell_type == "code" else [cell]
-        if "parameters" in cell.metadata.get("tags", []):
-            cells.append(parameters)
+def with_cells(notebook, around) -> nbformat.NotebookNode:
+    """The notebook with each code cell replaced by the cells that `around(cell)` gives."""
+    cells = [new for cell in notebook.cells for new in (around(cell) if cell.cell_type == "code" else [cell])]
     notebook.cells = [nbformat.from_dict({**cell, "id": f"cell-{i}"}) for i, cell in enumerate(cells)]
-    nbclient.NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    return notebook
+
+
+def is_parameters(cell) -> bool:
+    return "parameters" in cell.metadata.get("tags", [])
+
+
+def execute(notebook, directory, **options):
+    resources = {"metadata": {"path": str(directory)}}
+    return nbclient.NotebookClient(notebook, kernel_name="python3", resources=resources, **options).execute()
+
+
+def test_vae_mnist_runs_each_cell_twice(tmp_path):
+    def twice(cell):
+        return [cell, cell, nbformat.v4.new_code_cell("iterations = 1500")] if is_parameters(cell) else [cell, cell]
+
+    notebook = with_cells(nbformat.read(NOTEBOOKS / "vae_mnist.ipynb", as_version=4), twice)
+    execute(notebook, tmp_path)
     assert_clean(notebook)
     assert re.findall(r"Iteration (\d+):", printed(notebook)) == ["0", "1000"] * 2
     assert len(outputs(notebook, "image/png")) == 2 * (2 + 1)
 
 
-def test_vae_mnist_takes_papermill_parameters(tmp_path, quiet_kernel, monkeypatch):
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no network: it falls back to the built-in digits
-    run = papermill.execute_notebook(
-        NOTEBOOKS / "vae_mnist.ipynb",
-        tmp_path / "run.ipynb",
-        parameters={"iterations": 1, "seed": 5, "data_dir": str(tmp_path)},
-        kernel_name="python3",
-        cwd=tmp_path,
-        progress_bar=False,
-    )
-    assert_clean(run)
-    assert "NOT MNIST" in printed(run)
-    assert re.findall(r"Iteration (\d+):", printed(run)) == ["0"]
+def test_vae_mnist_goes_on_after_the_stop_button(tmp_path):
+    stop = "import signal, threading; threading.Timer(2, os.kill, (os.getpid(), signal.SIGINT)).start()"
+
+    def stopped_and_run_again(cell):
+        if is_parameters(cell):
+            return [cell, nbformat.v4.new_code_cell("iterations = 4000")]
+        return [nbformat.v4.new_code_cell(stop), cell, cell] if "train(sess" in cell.source else [cell]
+
+    notebook = with_cells(nbformat.read(NOTEBOOKS / "vae_mnist.ipynb", as_version=4), stopped_and_run_again)
+    execute(notebook, tmp_path, allow_errors=True)
+    errors = [output.ename for output in outputs(notebook) if output.output_type == "error"]
+    assert errors == ["KeyboardInterrupt"]
+    (done,) = re.findall(r"Going on after (\d+) iterations", printed(notebook))
+    assert 0 < int(done) < 4000
+    assert re.findall(r"Iteration (\d+):", printed(notebook))[-4:] == ["0", "1000", "2000", "3000"]
+
+
+def test_vae_mnist_goes_on_after_a_restart(tmp_path):
+    first = run_vae_mnist(tmp_path, iterations=500, seed=5)
+    assert re.findall(r"Iteration (\d+):", printed(first)) == ["0"]
+    second = run_vae_mnist(tmp_path, iterations=1001, seed=5)
+    assert "Going on after 500 iterations" in printed(second)
+    assert re.findall(r"Iteration (\d+):", printed(second)) == ["0", "1000"]
+
+
+def test_vae_mnist_without_data_and_network_uses_the_built_in_digits(tmp_path):
+    said = printed(run_vae_mnist(tmp_path, iterations=1, data_dir=str(tmp_path)))
+    assert "NOT MNIST" in said
+    assert "built-in digits: 15000 images" in said

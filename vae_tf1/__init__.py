@@ -15,7 +15,8 @@ from vae_tf1.model import (
     optimizer,
     sample_latent,
 )
-from vae_tf1.training import Report, session_config, train
+from vae_tf1.saved_model import export_saved_model
+from vae_tf1.training import Report, past_reports, session_config, train
 from vae_tf1.visualize import plot_losses, visualize_row
 
 __all__ = [
@@ -32,9 +33,11 @@ __all__ = [
     "decoder",
     "encoder",
     "evaluate",
+    "export_saved_model",
     "input_data",
     "negative_elbo",
     "optimizer",
+    "past_reports",
     "plot_losses",
     "read_data_sets",
     "sample_latent",

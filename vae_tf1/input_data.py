@@ -143,16 +143,59 @@ class DataSet:
         self._next = end
         return self._pixels(self._bytes[rows]), self.labels[rows]
 
+    def get_state(self) -> dict[str, np.ndarray]:
+        """What the coming batches depend on, beside the data: arrays that `set_state` takes."""
+        generator = self._random_state.get_state(legacy=False)["state"]
+        return {
+            "order": self._order.astype(np.int32),
+            "position": np.array([self._next, self.epochs_completed]),
+            "generator": np.append(generator["key"], np.uint32(generator["pos"])),
+        }
+
+    def set_state(self, state) -> None:
+        """Goes on from where `get_state` was called."""
+        self._order = state["order"].astype(np.int64)
+        self._next, self.epochs_completed = (int(number) for number in state["position"])
+        self._random_state.set_state(("MT19937", state["generator"][:-1], int(state["generator"][-1]), 0, 0.0))
+
 
 class Datasets(namedtuple("Datasets", ["train", "validation", "test"])):
-    """`train`, `validation` and `test`, each a `DataSet`; `name` says which data it is."""
+    """`train`, `validation` and `test`, each a `DataSet`.
+
+    Attributes:
+        name: which data it is.
+        seed: of the shuffling, or None.
+    """
 
     name: str
+    seed: int | None
 
-    def __new__(cls, train: DataSet, validation: DataSet, test: DataSet, name: str):
+    def __new__(cls, train: DataSet, validation: DataSet, test: DataSet, name: str, seed: int | None = None):
         self = super().__new__(cls, train, validation, test)
         self.name = name
+        self.seed = seed
         return self
+
+    def fingerprint(self) -> str:
+        """SHA-256 over all images and labels, in the file's order."""
+        sha256 = hashlib.sha256()
+        for data_set in self:
+            sha256.update(np.ascontiguousarray(data_set._bytes).data)
+            sha256.update(np.ascontiguousarray(data_set.labels).data)
+        return sha256.hexdigest()
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """What the coming batches depend on, beside the data: arrays that `set_state` takes."""
+        return {
+            f"{name}_{key}": value
+            for name, data_set in zip(self._fields, self)
+            for key, value in data_set.get_state().items()
+        }
+
+    def set_state(self, state) -> None:
+        """Goes on from where `get_state` was called; further entries of `state` are ignored."""
+        for name, data_set in zip(self._fields, self):
+            data_set.set_state({key: state[f"{name}_{key}"] for key in data_set.get_state()})
 
 
 def read_data_sets(
@@ -216,6 +259,7 @@ def read_data_sets(
         validation=data_set(train_images[:validation_size], train_labels[:validation_size]),
         test=data_set(test_images, test_labels),
         name=name,
+        seed=seed,
     )
 
 

@@ -239,3 +239,26 @@ def build_vae(*, seed: int | None = None) -> VAE:
         loss=elbo.loss,
         train_step=train_step,
     )
+
+
+def variables_of(vae: VAE) -> list[tf.Variable]:
+    """The variables that `vae.train_step` reads or writes: weights, Adam's slots and powers; not another VAE's."""
+    upstream = _upstream([vae.train_step])
+    with vae.x.graph.as_default():
+        return [variable for variable in tf.global_variables() if variable.op in upstream]
+
+
+def _upstream(operations: list[tf.Operation]) -> set[tf.Operation]:
+    found, waiting = set(), list(operations)
+    while waiting:
+        operation = waiting.pop()
+        if operation not in found:
+            found.add(operation)
+            waiting += [tensor.op for tensor in operation.inputs] + list(operation.control_inputs)
+    return found
+
+
+def random_operations(vae: VAE) -> tuple[tf.Operation, tf.Operation]:
+    """The operations that draw epsilon for z, and the noise for `x_hat`."""
+    random = {op.type: op for op in _upstream([vae.x_hat.op]) if op.type in ("RandomStandardNormal", "RandomUniform")}
+    return random["RandomStandardNormal"], random["RandomUniform"]

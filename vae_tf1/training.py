@@ -3,15 +3,20 @@
 import contextlib
 import math
 import os
+import signal
+import threading
 from collections.abc import Iterator
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm.auto import tqdm
 
+from vae_tf1 import checkpoints
 from vae_tf1.input_data import Datasets, binarize
-from vae_tf1.model import VAE
+from vae_tf1.model import VAE, variables_of
+from vae_tf1.summaries import SummaryWriter
 
 SHOWN_IMAGES = 5
 
@@ -31,7 +36,7 @@ def session_config() -> tf.ConfigProto:
     """The `ConfigProto` to open a session with: one thread, on the CPU.
 
     An iteration is some hundred small operations, the largest a product of 100x784 by 784x128. Handing those to
-    other threads costs more than it saves, and with one thread a seeded run repeats itself to the bit.
+    other threads costs about what it saves, and with one thread a seeded run repeats itself to the bit.
     """
     return tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1, device_count={"GPU": 0})
 
@@ -43,31 +48,46 @@ def train(
     iterations: int = 20_000,
     batch_size: int = 100,
     report_every: int = 1_000,
+    *,
+    checkpoint_dir=None,
+    initial_checkpoint=None,
+    log_dir=None,
 ) -> Iterator[Report]:
     """Trains `vae` on the binarized images of `data.train`, and yields a `Report` now and then.
 
         with tf.Session(config=session_config()) as sess:
-            for report in train(sess, vae, mnist):
+            for report in train(sess, vae, mnist, checkpoint_dir="checkpoints"):
                 print(f"Iteration {report.iteration}: {report.loss:.2f} nats")
                 visualize_row(report.images, report.reconstructions)
 
     Variables that have no value yet are initialized; others are trained on from where they are.
 
+    With `checkpoint_dir`, a checkpoint is written at every report, at the end, and when training is interrupted or the
+    loop over it left. Called again with the same directory, in this process or another, training goes on after the
+    last one; a seeded run then ends with the same weights, to the bit, as one that was never stopped.
+
     Args:
         sess: a session on the graph of `vae`, opened with `session_config()`.
         vae: from `build_vae`.
         data: from `read_data_sets`; labels are not used.
-        iterations: training steps, 0 or more.
+        iterations: training steps in all, 0 or more.
         batch_size: images per step, from 1 to the size of `data.train`.
         report_every: a report is yielded at every iteration that this divides: 0, 1000, 2000, ...
+        checkpoint_dir: where to keep checkpoints, and to go on from those that are there.
+        initial_checkpoint: a checkpoint of `tf.train.Saver` to start from where `checkpoint_dir` has none yet, such as
+            one of TensorFlow 1: "run/model.ckpt-20000". Without Adam's slots in it, Adam starts anew.
+        log_dir: where to write the graph, the losses and the reconstructions for TensorBoard.
 
     Returns:
         A generator of `Report`s. It trains only while it is iterated over.
 
     Raises:
-        ValueError: `iterations`, `batch_size` or `report_every` is out of range, `sess` is of another graph, or the
-            images are not [N, 784] with pixels in [0, 1].
+        ValueError: `iterations`, `batch_size` or `report_every` is out of range, `sess` is of another graph, the
+            images are not [N, 784] with pixels in [0, 1], or `checkpoint_dir` or `initial_checkpoint` is of another
+            run or damaged.
         FloatingPointError: the loss of an iteration is infinite or not a number; the message names the iteration.
+        RuntimeError: another training run is using `checkpoint_dir`.
+        OSError: a directory can't be written; the checkpoints in it are as they were.
     """
     if sess.graph is not vae.x.graph:
         raise ValueError(
@@ -81,41 +101,136 @@ def train(
         )
     if report_every < 1:
         raise ValueError(f"report_every is {report_every}; give 1 or more.")
-    return _train(sess, vae, data, iterations, batch_size, report_every)
+    return _train(
+        _Run(sess, vae, data, batch_size), iterations, report_every, checkpoint_dir, initial_checkpoint, log_dir
+    )
 
 
-def _train(sess, vae, data, iterations, batch_size, report_every):
-    _initialize_variables(sess)
-    # Made once: a callable spares the look-up of feeds and fetches that `sess.run` repeats each time.
-    step = sess.make_callable([vae.loss, vae.reconstruction, vae.kl_divergence, vae.train_step], feed_list=[vae.x])
-    reconstruct = sess.make_callable(vae.x_hat, feed_list=[vae.x])
-    losses: list[tuple] = []
-    # tqdm's own switch, which its notebook bar overlooks.
-    disable = bool(os.environ.get("TQDM_DISABLE"))
-    with contextlib.closing(tqdm(total=iterations, unit="iteration", desc="Training", disable=disable)) as progress:
-        for iteration in range(iterations):
-            images, _ = data.train.next_batch(batch_size)
-            loss, reconstruction, kl_divergence, _ = step(binarize(images))
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"The loss is {loss} at iteration {iteration}; "
-                    "train from an earlier state, or look at the images of that batch."
-                )
-            losses.append((loss, reconstruction.mean(), kl_divergence.mean()))
-            progress.update()
-            if iteration % report_every == 0:
-                images, _ = data.validation.next_batch(SHOWN_IMAGES)
-                report = Report(
-                    iteration, *np.mean(losses, axis=0, dtype=np.float64), images, reconstruct(binarize(images))
-                )
-                losses.clear()
-                progress.set_postfix_str(f"{report.loss:.2f} nats", refresh=False)
-                progress.clear()  # so that what the caller prints stands on a line of its own
-                yield report
-                progress.refresh()
+def past_reports(checkpoint_dir) -> list[Report]:
+    """The reports that the run in `checkpoint_dir` has made so far, of all the times it was resumed; maybe none."""
+    newest = checkpoints.newest(Path(checkpoint_dir))
+    return _Run.reports_of(*newest) if newest else []
 
 
-def _initialize_variables(sess: tf.Session) -> None:
-    with sess.graph.as_default():
-        missing = set(sess.run(tf.report_uninitialized_variables()))
-        sess.run([variable.initializer for variable in tf.global_variables() if variable.op.name.encode() in missing])
+def _train(run: "_Run", iterations, report_every, checkpoint_dir, initial_checkpoint, log_dir):
+    with contextlib.ExitStack() as stack:
+        run.initialize(stack, checkpoint_dir, initial_checkpoint)
+        if log_dir is not None:
+            summaries = stack.enter_context(
+                contextlib.closing(SummaryWriter(log_dir, run.sess.graph, iterations=run.done))
+            )
+        # tqdm's own switch, which its notebook bar overlooks.
+        disable = bool(os.environ.get("TQDM_DISABLE"))
+        progress = tqdm(total=iterations, initial=run.done, unit="iteration", desc="Training", disable=disable)
+        stack.enter_context(contextlib.closing(progress))
+        try:
+            while run.done < iterations:
+                with _interrupt_deferred():
+                    report = run.step(report_every)
+                progress.update()
+                if report is not None:
+                    if log_dir is not None:
+                        summaries.write(report)
+                    progress.set_postfix_str(f"{report.loss:.2f} nats", refresh=False)
+                    progress.clear()  # so that what the caller prints stands on a line of its own
+                    yield report
+                    progress.refresh()
+        except (KeyboardInterrupt, GeneratorExit):
+            run.save()
+            raise
+        run.save()
+
+
+class _Run:
+    """A training run: how far it is, and what its next iteration depends on."""
+
+    def __init__(self, sess: tf.Session, vae: VAE, data: Datasets, batch_size: int):
+        self.sess, self._vae, self._data, self._batch_size = sess, vae, data, batch_size
+        self.done = 0
+        self._saved = 0
+        self._losses: list[tuple[float, float, float]] = []  # since the last report
+        self._reports: list[Report] = []
+        self._store: checkpoints.Checkpoints | None = None
+        self._noise = checkpoints.NoiseStream(sess, vae)
+        # Made once: a callable spares the look-up of feeds and fetches that `sess.run` repeats each time.
+        self._train_step = sess.make_callable(
+            [vae.loss, vae.reconstruction, vae.kl_divergence, vae.train_step], feed_list=[vae.x]
+        )
+        self._reconstruct = sess.make_callable(vae.x_hat, feed_list=[vae.x])
+
+    def initialize(self, stack: contextlib.ExitStack, checkpoint_dir, initial_checkpoint) -> None:
+        """Gives every variable its value: from a checkpoint, the initial checkpoint, the session or its initializer."""
+        restored = None
+        if checkpoint_dir is not None:
+            directory = Path(checkpoint_dir)
+            stack.enter_context(checkpoints.locked(directory))
+            self._store = checkpoints.Checkpoints(directory, self.sess, self._vae, self._data, self._batch_size)
+            restored = self._store.restore()
+        if restored is not None:
+            self.done, state, arrays = restored
+            self._saved = self.done
+            self._losses = [tuple(losses) for losses in state["losses"]]
+            self._reports = self.reports_of(state, arrays)
+            tqdm.write(f"Going on after {self.done} iterations, from {checkpoint_dir}.")
+            return
+        with self.sess.graph.as_default():
+            missing = set(self.sess.run(tf.report_uninitialized_variables(variables_of(self._vae))))
+        self.sess.run([v.initializer for v in variables_of(self._vae) if v.op.name.encode() in missing])
+        if initial_checkpoint is not None:
+            checkpoints.restore_initial(self.sess, self._vae, str(initial_checkpoint))
+
+    def step(self, report_every: int) -> Report | None:
+        """One iteration; where `report_every` divides its number, a report and a checkpoint."""
+        iteration = self.done
+        images, _ = self._data.train.next_batch(self._batch_size)
+        loss, reconstruction, kl_divergence, _ = self._train_step(binarize(images))
+        self._noise.count(self._batch_size)
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"The loss is {loss} at iteration {iteration}; "
+                "train from an earlier state, or look at the images of that batch."
+            )
+        self._losses.append((float(loss), float(reconstruction.mean()), float(kl_divergence.mean())))
+        self.done += 1
+        if iteration % report_every:
+            return None
+        images, _ = self._data.validation.next_batch(SHOWN_IMAGES)
+        reconstructions = self._reconstruct(binarize(images))
+        self._noise.count(SHOWN_IMAGES, reconstructing=True)
+        loss, reconstruction, kl_divergence = np.mean(self._losses, axis=0).tolist()
+        report = Report(iteration, loss, reconstruction, kl_divergence, images, reconstructions)
+        self._losses.clear()
+        self._reports.append(report)
+        self.save()
+        return report
+
+    def save(self) -> None:
+        """Writes a checkpoint, if there is a place for it and something new to write."""
+        if self._store is None or self.done == self._saved:
+            return
+        state = {"losses": self._losses, "reports": [report[:4] for report in self._reports]}
+        images = np.array([report.images for report in self._reports], np.float32)
+        reconstructions = np.array([report.reconstructions for report in self._reports], np.uint8)
+        self._store.save(self.done, state, {"images": images, "reconstructions": reconstructions})
+        self._saved = self.done
+
+    @staticmethod
+    def reports_of(state: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[Report]:
+        pictures = zip(arrays["images"], arrays["reconstructions"].astype(np.float32))
+        return [Report._make([*numbers, *images]) for numbers, images in zip(state["reports"], pictures)]
+
+
+@contextlib.contextmanager
+def _interrupt_deferred():
+    """An interrupt (Ctrl-C, a notebook's stop button) inside is raised at the end: no iteration is left half done."""
+    if threading.current_thread() is not threading.main_thread():  # interrupts never come here
+        yield
+        return
+    noted = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: noted.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if noted:
+        raise KeyboardInterrupt

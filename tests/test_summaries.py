@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from vae_tf1 import build_vae, read_data_sets, session_config, train
+
+
+def run(directory, iterations, **kwargs):
+    with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
+        vae = build_vae(seed=0)
+        data = read_data_sets("unused", source="builtin", seed=0)
+        return list(train(session, vae, data, iterations, report_every=5, log_dir=directory, **kwargs))
+
+
+def read(directory) -> EventAccumulator:
+    accumulator = EventAccumulator(str(directory), size_guidance={"images": 0, "scalars": 0})
+    accumulator.Reload()
+    return accumulator
+
+
+def test_tensorboard_reads_losses_pictures_and_graph(tmp_path):
+    reports = run(tmp_path, 11)
+    accumulator = read(tmp_path)
+    for name in "loss", "reconstruction", "kl_divergence":
+        events = accumulator.Scalars(name)
+        assert [event.step for event in events] == [0, 5, 10]
+        assert [event.value for event in events] == pytest.approx([getattr(report, name) for report in reports])
+    assert {node.name for node in accumulator.Graph().node} > {"x", "encoder/fc1/weights", "unlabeled/optimizer/Adam"}
+    for event, report in zip(accumulator.Images("reconstructions"), reports, strict=True):
+        picture = tf.io.decode_png(event.encoded_image_string).numpy()[..., 0]
+        np.testing.assert_array_equal(picture[:, :28], np.round(255 * report.images.reshape(140, 28)))
+        np.testing.assert_array_equal(picture[:, 28:], 255 * report.reconstructions.reshape(140, 28))
+
+
+def test_a_resumed_run_goes_on_in_the_same_curves(tmp_path):
+    run(tmp_path / "logs", 6, checkpoint_dir=tmp_path / "checkpoints")
+    run(tmp_path / "logs", 11, checkpoint_dir=tmp_path / "checkpoints")
+    assert [event.step for event in read(tmp_path / "logs").Scalars("loss")] == [0, 5, 10]

@@ -1,0 +1,42 @@
+"""What TensorBoard shows of a training run, in the format of TensorFlow 1's `tf.summary`."""
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+
+class SummaryWriter:
+    """Writes the graph, and for each report the losses and the reconstructions, to event files in a directory.
+
+    Args:
+        directory: made if it is not there.
+        graph: shown by TensorBoard under "Graphs".
+        iterations: how many are done; what an earlier run wrote for later ones is superseded.
+    """
+
+    def __init__(self, directory, graph: tf.Graph, iterations: int):
+        with graph.as_default():  # the writer refuses to work where TensorFlow executes eagerly
+            self._writer = tf.summary.FileWriter(str(directory), graph=graph)
+        if iterations:
+            self._writer.add_session_log(tf.SessionLog(status=tf.SessionLog.START), global_step=iterations)
+
+    def write(self, report) -> None:
+        """Adds `loss`, `reconstruction`, `kl_divergence` (nats) and `reconstructions`: originals left, x_hat right."""
+        summary = tf.Summary()
+        for name in "loss", "reconstruction", "kl_divergence":
+            summary.value.add(tag=name, simple_value=getattr(report, name))
+        columns = [images.reshape(-1, 28) for images in (report.images, report.reconstructions)]
+        picture = np.round(255 * np.hstack(columns)).astype(np.uint8)
+        image = tf.Summary.Image(
+            height=picture.shape[0], width=picture.shape[1], colorspace=1, encoded_image_string=_png(picture)
+        )
+        summary.value.add(tag="reconstructions", image=image)
+        self._writer.add_summary(summary, report.iteration)
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _png(picture: np.ndarray) -> bytes:
+    with tf.Graph().as_default(), tf.Session(config=tf.ConfigProto(device_count={"GPU": 0})) as session:
+        return session.run(tf.io.encode_png(picture[..., np.newaxis]))
