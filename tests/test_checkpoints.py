@@ -6,7 +6,6 @@ import random
 import resource
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +104,7 @@ def test_a_session_that_is_past_the_checkpoint_is_refused(tmp_path):
         data = read_data_sets("unused", source="builtin", seed=0)
         list(train(session, vae, data, 11, 20, 7, checkpoint_dir=tmp_path))
         list(train(session, vae, data, 5, 20, 7))
-        with pytest.raises(ValueError, match="has drawn more noise .* open a new tf.Session"):
+        with pytest.raises(ValueError, match=r"has drawn more noise .* open a new tf\.Session"):
             list(train(session, vae, data, 30, 20, 7, checkpoint_dir=tmp_path))
 
 
