@@ -7,19 +7,27 @@ READY := $(VENV)/.ready
 FRESH := build/checkpoints-of-make
 
 # Notebooks run in notebooks/, so a relative data directory is made absolute first.
-ifdef VAE_TF1_DATA_DIR
-export VAE_TF1_DATA_DIR := $(abspath $(VAE_TF1_DATA_DIR))
+ifeq ($(strip $(VAE_TF1_DATA_DIR)),)
+unexport VAE_TF1_DATA_DIR
+else
+override export VAE_TF1_DATA_DIR := $(if $(filter /%,$(VAE_TF1_DATA_DIR)),,$(CURDIR)/)$(VAE_TF1_DATA_DIR)
 endif
 
-.PHONY: notebook test soak lint lab lock clean
+.PHONY: notebook notebooks fresh test soak lint lab lock clean
 
-notebook: $(READY)  ## Run the notebook from the top; leaves build/vae_mnist.ipynb and .html
+notebook: fresh build/vae_mnist.html  ## Run the main notebook from the top; leaves build/vae_mnist.ipynb and .html
+
+notebooks: notebook build/explore_latent_space.html build/your_own_images.html  ## Run all notebooks
+
+fresh:
+	@rm -rf $(FRESH) build/*.html
+
+build/%.html: notebooks/%.ipynb $(READY)
 	@mkdir -p build
-	@rm -rf $(FRESH)
-	VAE_TF1_CHECKPOINT_DIR=$(abspath $(FRESH)) TQDM_DISABLE=1 $(BIN)/papermill --log-output --no-progress-bar --kernel python3 --cwd notebooks \
-		notebooks/vae_mnist.ipynb build/vae_mnist.ipynb
-	@$(BIN)/jupyter nbconvert --log-level ERROR --to html build/vae_mnist.ipynb
-	@echo "Done: build/vae_mnist.ipynb and build/vae_mnist.html"
+	VAE_TF1_CHECKPOINT_DIR=$(abspath $(FRESH)) TQDM_DISABLE=1 \
+		$(BIN)/papermill --log-output --no-progress-bar --kernel python3 --cwd notebooks $< build/$*.ipynb
+	@$(BIN)/jupyter nbconvert --log-level ERROR --to html build/$*.ipynb
+	@echo "Done: build/$*.ipynb and build/$*.html"
 
 test: $(READY)  ## Run the tests
 	$(BIN)/python -m pytest

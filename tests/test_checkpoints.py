@@ -116,6 +116,25 @@ def test_a_finished_run_says_so_and_does_nothing(tmp_path, whole, capsys):
     assert f"Going on after 30 iterations, from {tmp_path}." in capsys.readouterr().out
 
 
+def test_fewer_iterations_than_are_done_are_refused(tmp_path):
+    run(tmp_path, 10)
+    with pytest.raises(ValueError, match="has 10 iterations already, more than the 9 asked for"):
+        run(tmp_path, 9)
+
+
+def test_resumed_with_labels_read_in_another_way_and_outside_the_graph(tmp_path, whole):
+    run(tmp_path, 10)
+    with tf.Graph().as_default() as graph:
+        vae = build_vae(seed=0)
+    data = read_data_sets("unused", source="builtin", seed=0, one_hot=True)
+    with tf.Session(graph=graph, config=session_config()) as session, tf.init_scope():
+        for _ in train(session, vae, data, 30, 20, 7, checkpoint_dir=tmp_path, log_dir=tmp_path / "logs"):
+            pass
+        vae_tf1.export_saved_model(session, vae, tmp_path / "model")
+    for name, value in whole[1].items():
+        np.testing.assert_array_equal(tf.train.load_variable(tf.train.latest_checkpoint(str(tmp_path)), name), value)
+
+
 def test_past_reports_are_those_of_all_parts(tmp_path, whole):
     assert past_reports(tmp_path) == []
     run(tmp_path, 10)
@@ -264,7 +283,7 @@ def test_other_data_are_refused(tmp_path):
     with tf.Graph().as_default(), tf.Session() as session:
         vae = build_vae(seed=0)
         data = read_data_sets("unused", source="builtin", seed=0, validation_size=4000)
-        with pytest.raises(ValueError, match=r"is of another run: its data is built-in digits \(\w+\), here it is"):
+        with pytest.raises(ValueError, match=r"is of another run: its data \(SHA-256\) is \w+, here it is"):
             list(train(session, vae, data, 30, 20, checkpoint_dir=tmp_path))
         data = read_data_sets("unused", source="builtin", seed=1)
         with pytest.raises(ValueError, match="is of another run: its data seed is 0, here it is 1"):
@@ -370,6 +389,28 @@ def test_the_directory_goes_before_the_initial_checkpoint(tmp_path, whole):
     run(tmp_path, 10)
     _, variables = run(tmp_path, initial_checkpoint=str(RECORDS / "digits_seed1.ckpt"))
     assert_same(variables, whole[1])
+
+
+def test_an_initial_checkpoint_is_found_by_its_directory_and_index_too(tmp_path):
+    run(tmp_path, 3)
+    for path in tmp_path, tmp_path / "iterations-3", tmp_path / "iterations-3" / "model.ckpt.index":
+        assert start_from(path)["encoder/fc1/biases"].any()
+
+
+def test_a_damaged_initial_checkpoint(tmp_path):
+    run(tmp_path, 3)
+    (tmp_path / "iterations-3" / "model.ckpt.data-00000-of-00001").unlink()
+    with pytest.raises(ValueError, match="There is no checkpoint that can be read at"):
+        start_from(tmp_path)
+
+
+def test_an_ignored_interrupt_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with vae_tf1.training._interrupt_deferred():
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_initial_checkpoint_that_does_not_fit(tmp_path):

@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -33,11 +35,12 @@ def test_negative_elbo_is_the_sum_of_its_terms(session, vae, digits):
 
 
 def test_estimate_is_a_number_with_a_standard_error():
-    estimate = Estimate(np.array([1.0, 2.0, 3.0, 6.0]))
+    estimate = Estimate.of(np.array([1.0, 2.0, 3.0, 6.0]))
     assert estimate == estimate.mean == 3.0
     assert estimate.standard_error == pytest.approx((14 / 3) ** 0.5 / 2)
     assert f"{estimate:.1f}" == "3.0"
     assert repr(estimate) == "3.000 ± 1.080"
+    assert copy.deepcopy(estimate).standard_error == estimate.standard_error
 
 
 def test_bad_arguments(session, vae, digits):

@@ -1,3 +1,4 @@
+import copy
 import gzip
 import hashlib
 import shutil
@@ -225,6 +226,18 @@ def test_corrupt_gzip(tiny):
         read_tiny(tiny)
 
 
+def test_gzip_of_a_few_bytes(tiny):
+    (tiny / TEST_LABELS).write_bytes(gzip.compress(b"abc"))
+    with pytest.raises(ValueError, match=f"{TEST_LABELS} is damaged"):
+        read_tiny(tiny)
+
+
+def test_datasets_can_be_copied(tiny):
+    data = copy.deepcopy(read_tiny(tiny, seed=1))
+    assert data.seed == 1
+    assert data.train.next_batch(2)[0].tobytes() == read_tiny(tiny, seed=1).train.next_batch(2)[0].tobytes()
+
+
 def test_not_gzip_at_all(tiny):
     (tiny / TEST_LABELS).write_bytes(b"<html>404 Not Found</html>")
     with pytest.raises(ValueError, match=f"{TEST_LABELS} is damaged"):
@@ -403,3 +416,11 @@ def test_nearest_builtin_digit_reads_mnist(digits, mnist):
     # argmin |q - k|^2 = argmax q k - |k|^2 / 2
     nearest = [np.argmax(rows @ known.T - half_squares, axis=1) for rows in np.split(mnist.test.images, 20)]
     assert (labels[np.concatenate(nearest)] == mnist.test.labels).mean() >= 0.70
+
+
+def test_fingerprint_is_of_the_data_and_nothing_else(tiny):
+    data = read_tiny(tiny)
+    same = [read_tiny(tiny, one_hot=True, dtype=np.uint8, reshape=False, seed=3), data]
+    data.train.next_batch(3)
+    assert {read.fingerprint() for read in same} == {read_tiny(tiny).fingerprint()}
+    assert read_data_sets(tiny, validation_size=3).fingerprint() != data.fingerprint()

@@ -33,6 +33,12 @@ def test_tensorboard_reads_losses_pictures_and_graph(tmp_path):
         np.testing.assert_array_equal(picture[:, 28:], 255 * report.reconstructions.reshape(140, 28))
 
 
+def test_a_log_dir_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"log_dir .* can't be written"):
+        run(tmp_path / "file", 1)
+
+
 def test_a_resumed_run_goes_on_in_the_same_curves(tmp_path):
     run(tmp_path / "logs", 6, checkpoint_dir=tmp_path / "checkpoints")
     run(tmp_path / "logs", 11, checkpoint_dir=tmp_path / "checkpoints")

@@ -102,6 +102,12 @@ def test_arguments_out_of_range(session, vae, data, wrong):
         train(session, vae, data, **wrong)
 
 
+def test_too_few_validation_images(session, vae):
+    data = read_data_sets("unused", source="builtin", validation_size=0)
+    with pytest.raises(ValueError, match="has 0 images, but a report shows 5"):
+        train(session, vae, data)
+
+
 def test_session_of_another_graph(vae, data):
     with tf.Session(graph=tf.Graph()) as session, pytest.raises(ValueError, match="another graph"):
         train(session, vae, data)

@@ -2,7 +2,7 @@
 
 from vae_tf1 import _startup as _startup  # first: it is what imports TensorFlow  # isort: skip
 from vae_tf1 import input_data
-from vae_tf1.evaluation import Estimate, Evaluation, evaluate
+from vae_tf1.evaluation import Estimate, Evaluation, evaluate, kl_per_dimension, log_likelihood
 from vae_tf1.input_data import DataSet, Datasets, binarize, read_data_sets
 from vae_tf1.model import (
     VAE,
@@ -17,7 +17,16 @@ from vae_tf1.model import (
 )
 from vae_tf1.saved_model import export_saved_model
 from vae_tf1.training import Report, past_reports, session_config, train
-from vae_tf1.visualize import plot_losses, visualize_row
+from vae_tf1.visualize import (
+    plot_kl_per_dimension,
+    plot_latent_means,
+    plot_losses,
+    visualize_interpolation,
+    visualize_reconstructions,
+    visualize_row,
+    visualize_samples,
+    visualize_traversal,
+)
 
 __all__ = [
     "VAE",
@@ -35,13 +44,21 @@ __all__ = [
     "evaluate",
     "export_saved_model",
     "input_data",
+    "kl_per_dimension",
+    "log_likelihood",
     "negative_elbo",
     "optimizer",
     "past_reports",
+    "plot_kl_per_dimension",
+    "plot_latent_means",
     "plot_losses",
     "read_data_sets",
     "sample_latent",
     "session_config",
     "train",
+    "visualize_interpolation",
+    "visualize_reconstructions",
     "visualize_row",
+    "visualize_samples",
+    "visualize_traversal",
 ]

@@ -15,7 +15,11 @@ LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 @contextlib.contextmanager
 def _stderr_held_back():
     """Nothing reaches file descriptor 2 inside; what came is shown after all if an exception leaves."""
-    stderr = os.dup(2)
+    try:
+        stderr = os.dup(2)
+    except OSError:  # closed: nothing is shown anyway
+        yield
+        return
     with tempfile.TemporaryFile() as held_back:
         os.dup2(held_back.fileno(), 2)
         try:

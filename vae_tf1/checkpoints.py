@@ -127,7 +127,7 @@ class Checkpoints:
         self._run: dict[str, Any] = {
             "model": {variable.op.name: variable.shape.as_list() for variable in variables},
             "graph seed": sess.graph.seed,
-            "data": f"{data.name} ({data.fingerprint()[:16]})",
+            "data (SHA-256)": data.fingerprint(),
             "data seed": data.seed,
             "batch_size": batch_size,
         }
@@ -148,7 +148,8 @@ class Checkpoints:
         try:
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
-            self._saver.save(self._sess, str(unfinished / _MODEL), write_meta_graph=False, write_state=False)
+            with self._sess.graph.as_default():
+                self._saver.save(self._sess, str(unfinished / _MODEL), write_meta_graph=False, write_state=False)
             document = {
                 "run": self._run,
                 "iterations": iterations,
@@ -157,7 +158,7 @@ class Checkpoints:
                 "state": state,
             }
             contents: dict[str, Any] = {"json": json.dumps(document), **arrays, **self._data.get_state()}
-            np.savez_compressed(unfinished / _STATE, **contents)
+            np.savez(unfinished / _STATE, **contents)
             shutil.rmtree(final, ignore_errors=True)  # a damaged one, which `restore` has passed over
             unfinished.rename(final)
             note = self._directory / "checkpoint.new"
@@ -193,7 +194,8 @@ class Checkpoints:
             self._check_same_run(path, document["run"])
             if damaged:
                 warnings.warn(f"In {self._directory}, {'; '.join(damaged)}; {path.name} is taken.", stacklevel=4)
-            self._saver.restore(self._sess, str(path / _MODEL))
+            with self._sess.graph.as_default():
+                self._saver.restore(self._sess, str(path / _MODEL))
             self._data.set_state(arrays)
             self.noise.advance(document["noise"])
             return document["iterations"], document["state"], arrays
@@ -260,12 +262,13 @@ def restore_initial(sess: tf.Session, vae: VAE, path: str) -> None:
     Raises:
         ValueError: there is no checkpoint at `path`, or it lacks a weight or has one of another shape.
     """
+    path = path.removesuffix(".index")
+    if Path(path).is_dir():
+        path = tf.train.latest_checkpoint(path) or f"{path}/{_MODEL}"
     try:
         there = tf.train.load_checkpoint(path).get_variable_to_shape_map()
     except (ValueError, tf.errors.OpError) as error:
-        raise ValueError(
-            f"There is no checkpoint that can be read at {path} ({str(error).splitlines()[0]})."
-        ) from error
+        raise ValueError(_unreadable(path, error)) from error
     variables = variables_of(vae)
     weights = [variable for variable in variables if variable in vae.x.graph.get_collection("trainable_variables")]
     fitting = [variable for variable in variables if there.get(variable.op.name) == variable.shape.as_list()]
@@ -277,4 +280,12 @@ def restore_initial(sess: tf.Session, vae: VAE, path: str) -> None:
             )
     with sess.graph.as_default():
         chosen = variables if len(fitting) == len(variables) else weights
-        tf.train.Saver(chosen).restore(sess, path)
+        try:
+            tf.train.Saver(chosen).restore(sess, path)
+        except (ValueError, tf.errors.OpError) as error:
+            raise ValueError(_unreadable(path, error)) from error
+
+
+def _unreadable(path: str, error: Exception) -> str:
+    reason = str(error).splitlines()[0]
+    return f"There is no checkpoint that can be read at {path} ({reason}); give its path without .index or .data."

@@ -11,6 +11,7 @@ Pixels are float32 in [0, 1]. With a seed, batches are those of TensorFlow 1.15,
 
 import gzip
 import hashlib
+import math
 import tempfile
 import threading
 import zlib
@@ -58,7 +59,7 @@ def binarize(images) -> np.ndarray:
     if images.size and not (images.min() >= 0 and images.max() <= 1):  # NaN fails both
         raise ValueError(
             f"binarize takes pixels in [0, 1], but these span [{images.min()}, {images.max()}]; "
-            "divide 8-bit pixels by 255."
+            "divide 8-bit pixels by 255, and replace what is not a number."
         )
     return (images > 0.5).astype(np.float32)
 
@@ -84,7 +85,7 @@ class DataSet:
         if len(images) != len(labels):
             raise ValueError(f"There are {len(images)} images but {len(labels)} labels; give one label an image.")
         self._dtype = _image_dtype(dtype)
-        self._bytes = images.reshape(len(images), -1) if reshape else images[..., np.newaxis]
+        self._bytes = images.reshape(len(images), math.prod(images.shape[1:])) if reshape else images[..., np.newaxis]
         self.labels = labels
         self.num_examples = len(images)
         self.epochs_completed = 0
@@ -176,12 +177,16 @@ class Datasets(namedtuple("Datasets", ["train", "validation", "test"])):
         self.seed = seed
         return self
 
+    def __getnewargs__(self):
+        return *self, self.name, self.seed
+
     def fingerprint(self) -> str:
-        """SHA-256 over all images and labels, in the file's order."""
+        """SHA-256 over all images and labels in the file's order, however they were asked for (`one_hot`, `dtype`)."""
         sha256 = hashlib.sha256()
         for data_set in self:
+            labels = data_set.labels if data_set.labels.ndim == 1 else data_set.labels.argmax(axis=1)
             sha256.update(np.ascontiguousarray(data_set._bytes).data)
-            sha256.update(np.ascontiguousarray(data_set.labels).data)
+            sha256.update(labels.astype(np.uint8).data)
         return sha256.hexdigest()
 
     def get_state(self) -> dict[str, np.ndarray]:
@@ -341,9 +346,10 @@ def _read_idx(path: Path, dimensions: int) -> np.ndarray:
     header_bytes = 4 * (1 + dimensions)
     try:
         with gzip.open(path) as file:
-            header = np.frombuffer(file.read(header_bytes), ">u4")
-            if header.nbytes < header_bytes:
+            content = file.read(header_bytes)
+            if len(content) < header_bytes:
                 raise EOFError("the header is not complete")
+            header = np.frombuffer(content, ">u4")
             magic, shape = int(header[0]), [int(n) for n in header[1:]]
             if magic != 0x800 + dimensions:
                 raise ValueError(

@@ -241,6 +241,14 @@ def build_vae(*, seed: int | None = None) -> VAE:
     )
 
 
+def check_session(sess: tf.Session, vae: VAE) -> None:
+    """Raises ValueError if `sess` can't run `vae`."""
+    if sess.graph is not vae.x.graph:
+        raise ValueError(
+            "sess runs another graph than the one vae was built in; open it with tf.Session(graph=vae.x.graph)."
+        )
+
+
 def variables_of(vae: VAE) -> list[tf.Variable]:
     """The variables that `vae.train_step` reads or writes: weights, Adam's slots and powers; not another VAE's."""
     upstream = _upstream([vae.train_step])

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import tensorflow.compat.v1 as tf
 
-from vae_tf1.model import IMAGE_PIXELS, VAE, decode, encoder, variables_of
+from vae_tf1.model import IMAGE_PIXELS, VAE, decode, encoder
+from vae_tf1.weights import load_weights, weights_of
+
+_SAVED_MODEL_FILES = {"saved_model.pb", "variables", "assets", "assets.extra", "fingerprint.pb"}
 
 
 def export_saved_model(sess: tf.Session, vae: VAE, path, *, overwrite: bool = False) -> None:
@@ -27,21 +30,21 @@ def export_saved_model(sess: tf.Session, vae: VAE, path, *, overwrite: bool = Fa
         overwrite: replace a SavedModel that is there; it stays until the new one is whole.
 
     Raises:
-        FileExistsError: something is at `path`, and `overwrite` is not set or it is no SavedModel.
+        ValueError: `sess` is of another graph.
+        FileExistsError: something is at `path`, and `overwrite` is not set or it is more than a SavedModel.
         OSError: `path` can't be written.
     """
     path = Path(path)
-    if path.exists() and not (overwrite and (path / "saved_model.pb").is_file()):
-        hint = "is no SavedModel; give another path" if overwrite else "say overwrite=True, or give another path"
-        raise FileExistsError(f"{path} exists already; {hint}.")
-    trained = [v for v in variables_of(vae) if v in sess.graph.get_collection("trainable_variables")]
-    # encoder/fc1/weights, whatever scope the whole is in
-    weights = {"/".join(variable.op.name.split("/")[-3:]): variable for variable in trained}
-    values = sess.run(weights)
+    if path.exists():
+        if not overwrite:
+            raise FileExistsError(f"{path} exists already; say overwrite=True, or give another path.")
+        if not path.is_dir() or not {file.name for file in path.iterdir()} <= _SAVED_MODEL_FILES:
+            raise FileExistsError(f"{path} holds other things than a SavedModel; give another path.")
+    weights = weights_of(sess, vae)
     unfinished = path.with_name(f".{path.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        _write(values, unfinished)
+        _write(weights, unfinished)
         shutil.rmtree(path, ignore_errors=True)
         unfinished.rename(path)
     except (OSError, tf.errors.OpError) as error:
@@ -62,8 +65,7 @@ def _write(weights: dict, path: Path) -> None:
             decoded = decode(z)[1].mean()
             scope.reuse_variables()
             reconstructed = decode(mean)[1].mean()
-        for variable in tf.trainable_variables():
-            session.run(variable.initializer, {variable.initializer.inputs[1]: weights[variable.op.name]})
+        load_weights(session, weights)
         signature = tf.saved_model.predict_signature_def
         builder = tf.saved_model.Builder(str(path))
         builder.add_meta_graph_and_variables(

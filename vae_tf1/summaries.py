@@ -11,11 +11,18 @@ class SummaryWriter:
         directory: made if it is not there.
         graph: shown by TensorBoard under "Graphs".
         iterations: how many are done; what an earlier run wrote for later ones is superseded.
+
+    Raises:
+        OSError: `directory` can't be written.
     """
 
     def __init__(self, directory, graph: tf.Graph, iterations: int):
-        with graph.as_default():  # the writer refuses to work where TensorFlow executes eagerly
-            self._writer = tf.summary.FileWriter(str(directory), graph=graph)
+        try:
+            with graph.as_default():  # the writer refuses to work where TensorFlow executes eagerly
+                # Files are named by the second; the suffix keeps one of a run that was resumed at once apart.
+                self._writer = tf.summary.FileWriter(str(directory), graph, filename_suffix=f".{iterations}")
+        except tf.errors.OpError as error:
+            raise OSError(f"log_dir {directory} can't be written ({error.message}); give another directory.") from error
         if iterations:
             self._writer.add_session_log(tf.SessionLog(status=tf.SessionLog.START), global_step=iterations)
 

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from vae_tf1 import checkpoints
 from vae_tf1.input_data import Datasets, binarize
-from vae_tf1.model import VAE, variables_of
+from vae_tf1.model import VAE, check_session, variables_of
 from vae_tf1.summaries import SummaryWriter
 
 SHOWN_IMAGES = 5
@@ -64,13 +64,15 @@ def train(
 
     With `checkpoint_dir`, a checkpoint is written at every report, at the end, and when training is interrupted or the
     loop over it left. Called again with the same directory, in this process or another, training goes on after the
-    last one; a seeded run then ends with the same weights, to the bit, as one that was never stopped.
+    last one; a seeded run then ends with the same weights, to the bit, as one that was never stopped. (`evaluate` and
+    `log_likelihood` in between change nothing; running `vae.x_hat` or `vae.loss` yourself draws from the noise of the
+    run, and is not repeated.)
 
     Args:
         sess: a session on the graph of `vae`, opened with `session_config()`.
         vae: from `build_vae`.
         data: from `read_data_sets`; labels are not used.
-        iterations: training steps in all, 0 or more.
+        iterations: training steps, 0 or more; with `checkpoint_dir` those of earlier calls count.
         batch_size: images per step, from 1 to the size of `data.train`.
         report_every: a report is yielded at every iteration that this divides: 0, 1000, 2000, ...
         checkpoint_dir: where to keep checkpoints, and to go on from those that are there.
@@ -83,21 +85,23 @@ def train(
 
     Raises:
         ValueError: `iterations`, `batch_size` or `report_every` is out of range, `sess` is of another graph, the
-            images are not [N, 784] with pixels in [0, 1], or `checkpoint_dir` or `initial_checkpoint` is of another
-            run or damaged.
+            images are not [N, 784] with pixels in [0, 1], `data.validation` has fewer than 5 images, or
+            `checkpoint_dir` or `initial_checkpoint` is of another run, of more iterations, or damaged.
         FloatingPointError: the loss of an iteration is infinite or not a number; the message names the iteration.
         RuntimeError: another training run is using `checkpoint_dir`.
         OSError: a directory can't be written; the checkpoints in it are as they were.
     """
-    if sess.graph is not vae.x.graph:
-        raise ValueError(
-            "sess runs another graph than the one vae was built in; open it with tf.Session(graph=vae.x.graph)."
-        )
+    check_session(sess, vae)
     if iterations < 0:
         raise ValueError(f"iterations is {iterations}; give 0 or more.")
     if not 1 <= batch_size <= data.train.num_examples:
         raise ValueError(
             f"batch_size is {batch_size}; give 1 to {data.train.num_examples}, the size of the training set."
+        )
+    if data.validation.num_examples < SHOWN_IMAGES:
+        raise ValueError(
+            f"data.validation has {data.validation.num_examples} images, but a report shows {SHOWN_IMAGES}; "
+            "read the data with a larger validation_size."
         )
     if report_every < 1:
         raise ValueError(f"report_every is {report_every}; give 1 or more.")
@@ -108,17 +112,16 @@ def train(
 
 def past_reports(checkpoint_dir) -> list[Report]:
     """The reports that the run in `checkpoint_dir` has made so far, of all the times it was resumed; maybe none."""
-    newest = checkpoints.newest(Path(checkpoint_dir))
+    newest = checkpoints.newest(Path(checkpoint_dir).expanduser())
     return _Run.reports_of(*newest) if newest else []
 
 
 def _train(run: "_Run", iterations, report_every, checkpoint_dir, initial_checkpoint, log_dir):
     with contextlib.ExitStack() as stack:
-        run.initialize(stack, checkpoint_dir, initial_checkpoint)
+        run.initialize(stack, iterations, checkpoint_dir, initial_checkpoint)
         if log_dir is not None:
-            summaries = stack.enter_context(
-                contextlib.closing(SummaryWriter(log_dir, run.sess.graph, iterations=run.done))
-            )
+            run.summaries = SummaryWriter(Path(log_dir).expanduser(), run.sess.graph, iterations=run.done)
+            stack.enter_context(contextlib.closing(run.summaries))
         # tqdm's own switch, which its notebook bar overlooks.
         disable = bool(os.environ.get("TQDM_DISABLE"))
         progress = tqdm(total=iterations, initial=run.done, unit="iteration", desc="Training", disable=disable)
@@ -129,8 +132,6 @@ def _train(run: "_Run", iterations, report_every, checkpoint_dir, initial_checkp
                     report = run.step(report_every)
                 progress.update()
                 if report is not None:
-                    if log_dir is not None:
-                        summaries.write(report)
                     progress.set_postfix_str(f"{report.loss:.2f} nats", refresh=False)
                     progress.clear()  # so that what the caller prints stands on a line of its own
                     yield report
@@ -151,6 +152,7 @@ class _Run:
         self._losses: list[tuple[float, float, float]] = []  # since the last report
         self._reports: list[Report] = []
         self._store: checkpoints.Checkpoints | None = None
+        self.summaries: SummaryWriter | None = None
         self._noise = checkpoints.NoiseStream(sess, vae)
         # Made once: a callable spares the look-up of feeds and fetches that `sess.run` repeats each time.
         self._train_step = sess.make_callable(
@@ -158,24 +160,30 @@ class _Run:
         )
         self._reconstruct = sess.make_callable(vae.x_hat, feed_list=[vae.x])
 
-    def initialize(self, stack: contextlib.ExitStack, checkpoint_dir, initial_checkpoint) -> None:
+    def initialize(self, stack: contextlib.ExitStack, iterations: int, checkpoint_dir, initial_checkpoint) -> None:
         """Gives every variable its value: from a checkpoint, the initial checkpoint, the session or its initializer."""
         restored = None
         if checkpoint_dir is not None:
-            directory = Path(checkpoint_dir)
+            directory = Path(checkpoint_dir).expanduser()
             stack.enter_context(checkpoints.locked(directory))
             self._store = checkpoints.Checkpoints(directory, self.sess, self._vae, self._data, self._batch_size)
             restored = self._store.restore()
         if restored is not None:
             self.done, state, arrays = restored
+            if self.done > iterations:
+                raise ValueError(
+                    f"The run in {checkpoint_dir} has {self.done} iterations already, more than the {iterations} asked "
+                    "for; ask for as many or more, or give another checkpoint_dir."
+                )
             self._saved = self.done
             self._losses = [tuple(losses) for losses in state["losses"]]
             self._reports = self.reports_of(state, arrays)
             tqdm.write(f"Going on after {self.done} iterations, from {checkpoint_dir}.")
             return
+        variables = variables_of(self._vae)
         with self.sess.graph.as_default():
-            missing = set(self.sess.run(tf.report_uninitialized_variables(variables_of(self._vae))))
-        self.sess.run([v.initializer for v in variables_of(self._vae) if v.op.name.encode() in missing])
+            missing = set(self.sess.run(tf.report_uninitialized_variables(variables)))
+        self.sess.run([variable.initializer for variable in variables if variable.op.name.encode() in missing])
         if initial_checkpoint is not None:
             checkpoints.restore_initial(self.sess, self._vae, str(initial_checkpoint))
 
@@ -201,6 +209,10 @@ class _Run:
         report = Report(iteration, loss, reconstruction, kl_divergence, images, reconstructions)
         self._losses.clear()
         self._reports.append(report)
+        if (
+            self.summaries is not None
+        ):  # before the checkpoint: what comes twice is superseded, what is left out is lost
+            self.summaries.write(report)
         self.save()
         return report
 
@@ -209,25 +221,29 @@ class _Run:
         if self._store is None or self.done == self._saved:
             return
         state = {"losses": self._losses, "reports": [report[:4] for report in self._reports]}
-        images = np.array([report.images for report in self._reports], np.float32)
-        reconstructions = np.array([report.reconstructions for report in self._reports], np.uint8)
-        self._store.save(self.done, state, {"images": images, "reconstructions": reconstructions})
+        images = 255 * np.array([report.images for report in self._reports])
+        reconstructions = np.array([report.reconstructions for report in self._reports])
+        arrays = {"images": np.rint(images).astype(np.uint8), "reconstructions": reconstructions.astype(np.uint8)}
+        self._store.save(self.done, state, arrays)
         self._saved = self.done
 
     @staticmethod
     def reports_of(state: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[Report]:
-        pictures = zip(arrays["images"], arrays["reconstructions"].astype(np.float32))
-        return [Report._make([*numbers, *images]) for numbers, images in zip(state["reports"], pictures)]
+        images = np.multiply(arrays["images"], np.float32(1.0 / 255.0), dtype=np.float32)  # as `DataSet` scales them
+        pictures = zip(images, arrays["reconstructions"].astype(np.float32))
+        return [Report._make([*numbers, *pair]) for numbers, pair in zip(state["reports"], pictures)]
 
 
 @contextlib.contextmanager
 def _interrupt_deferred():
     """An interrupt (Ctrl-C, a notebook's stop button) inside is raised at the end: no iteration is left half done."""
-    if threading.current_thread() is not threading.main_thread():  # interrupts never come here
+    before = signal.getsignal(signal.SIGINT)
+    # Interrupts come to the main thread alone, and whoever handles them in another way has reasons to.
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
         yield
         return
     noted = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: noted.append(number))
+    signal.signal(signal.SIGINT, lambda number, frame: noted.append(number))
     try:
         yield
     finally:
