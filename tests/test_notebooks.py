@@ -45,9 +45,9 @@ def kernel(tmp_path, monkeypatch):
     monkeypatch.setenv("VAE_TF1_CHECKPOINT_DIR", str(tmp_path / "checkpoints"))
 
 
-def run_vae_mnist(directory, **parameters):
+def run_notebook(name, directory, **parameters):
     notebook = papermill.execute_notebook(
-        NOTEBOOKS / "vae_mnist.ipynb",
+        NOTEBOOKS / f"{name}.ipynb",
         directory / "run.ipynb",
         parameters=parameters,
         kernel_name="python3",
@@ -122,14 +122,37 @@ def test_vae_mnist_goes_on_after_the_stop_button(tmp_path):
 
 
 def test_vae_mnist_goes_on_after_a_restart(tmp_path):
-    first = run_vae_mnist(tmp_path, iterations=500, seed=5)
+    first = run_notebook("vae_mnist", tmp_path, iterations=500, seed=5)
     assert re.findall(r"Iteration (\d+):", printed(first)) == ["0"]
-    second = run_vae_mnist(tmp_path, iterations=1001, seed=5)
+    second = run_notebook("vae_mnist", tmp_path, iterations=1001, seed=5)
     assert "Going on after 500 iterations" in printed(second)
     assert re.findall(r"Iteration (\d+):", printed(second)) == ["0", "1000"]
 
 
 def test_vae_mnist_without_data_and_network_uses_the_built_in_digits(tmp_path):
-    said = printed(run_vae_mnist(tmp_path, iterations=1, data_dir=str(tmp_path)))
+    said = printed(run_notebook("vae_mnist", tmp_path, iterations=1, data_dir=str(tmp_path)))
     assert "NOT MNIST" in said
     assert "built-in digits: 15000 images" in said
+
+
+def test_explore_latent_space_restores_what_vae_mnist_left(tmp_path):
+    run_notebook("vae_mnist", tmp_path, iterations=300)
+    notebook = run_notebook("explore_latent_space", tmp_path, evaluated_images=50)
+    assert "IDX files in" in printed(notebook)
+    assert "the weights of iterations-300" in printed(notebook)
+    assert len(outputs(notebook, "image/png")) == 6
+
+
+def test_explore_latent_space_trains_where_there_is_no_checkpoint(tmp_path):
+    notebook = run_notebook(
+        "explore_latent_space", tmp_path, evaluated_images=20, iterations_without_checkpoint=101, seed=3
+    )
+    assert "iteration 0:" in printed(notebook)
+    assert len(outputs(notebook, "image/png")) == 6
+
+
+def test_your_own_images(tmp_path):
+    notebook = run_notebook("your_own_images", tmp_path, iterations=1001, images_per_class=60)
+    assert len(outputs(notebook, "image/png")) == 3
+    (right,) = re.findall(r"right for (\S+)% of 120", printed(notebook))
+    assert float(right) > 85

@@ -5,7 +5,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from vae_tf1 import plot_losses, visualize_row
+from vae_tf1 import (
+    kl_per_dimension,
+    plot_kl_per_dimension,
+    plot_latent_means,
+    plot_losses,
+    visualize_interpolation,
+    visualize_reconstructions,
+    visualize_row,
+    visualize_samples,
+    visualize_traversal,
+)
 
 matplotlib.use("agg")
 
@@ -70,3 +80,90 @@ def test_losses_are_plotted_over_iterations():
     np.testing.assert_array_equal(lines["reconstruction"], [[0, 20], [1, 19], [2, 18]])
     np.testing.assert_array_equal(lines["KL divergence"], [[0, 10], [1, 10], [2, 10]])
     assert ax.get_ylabel() == "nats per image"
+
+
+def cell(ax, row: int, column: int) -> np.ndarray:
+    """The image at a place of a grid, without the line around it."""
+    (shown,) = ax.get_images()
+    assert shown.get_clim() == (0, 1)
+    assert ax.get_aspect() == 1
+    return shown.get_array()[30 * row : 30 * row + 30, 30 * column : 30 * column + 30][1:-1, 1:-1]
+
+
+@pytest.fixture
+def many():
+    return np.random.RandomState(0).uniform(size=(12, 784))
+
+
+def test_samples_are_two_square_grids(many):
+    figure = visualize_samples(many[:9], np.round(many[:9]))
+    left, right = figure.axes
+    np.testing.assert_array_equal(cell(left, 2, 1), many[7].reshape(28, 28))
+    np.testing.assert_array_equal(cell(right, 0, 2), np.round(many[2]).reshape(28, 28))
+    assert left.get_images()[0].get_array().shape == (90, 90)
+
+
+def test_a_grid_that_is_not_full_is_white_at_its_end(many):
+    (ax, _) = visualize_samples(many[:8], many[:8]).axes
+    assert (cell(ax, 2, 2) == 1).all()
+
+
+def test_reconstructions_are_three_labelled_rows(many):
+    figure = visualize_reconstructions(many[:4], many[4:8], many[8:])
+    for ax, label, images in zip(
+        figure.axes, ("input", "mean", "sample"), (many[:4], many[4:8], many[8:]), strict=True
+    ):
+        assert [text.get_text() for text in ax.get_yticklabels()] == [label]
+        np.testing.assert_array_equal(cell(ax, 0, 3), images[3].reshape(28, 28))
+
+
+def test_interpolation_has_a_way_in_each_row(many):
+    (ax,) = visualize_interpolation(many.reshape(3, 4, 784)).axes
+    np.testing.assert_array_equal(cell(ax, 2, 1), many[9].reshape(28, 28))
+
+
+def test_traversal_labels_dimensions_and_values(many):
+    (ax,) = visualize_traversal(many.reshape(3, 4, 784), [5, 60, 2], [-3, -1, 1, 3]).axes
+    np.testing.assert_array_equal(cell(ax, 1, 2), many[6].reshape(28, 28))
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["z[5]", "z[60]", "z[2]"]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["-3.0", "-1.0", "+1.0", "+3.0"]
+
+
+@pytest.mark.parametrize("function", [visualize_samples, visualize_reconstructions, visualize_interpolation])
+def test_pictures_refuse_other_shapes_and_ranges(function, many):
+    count = {visualize_samples: 2, visualize_reconstructions: 3, visualize_interpolation: 1}[function]
+    with pytest.raises(ValueError, match=r"not in \[0, 1\]"):
+        function(*[many.reshape(3, 4, 784) + 1 if count == 1 else many + 1] * count)
+    with pytest.raises(ValueError, match=r"not \[N, 784\]"):
+        function(*[many.reshape(4, 3, 784)[..., :700] if count == 1 else many[:, :700]] * count)
+
+
+def test_latent_means_are_the_principal_components():
+    """Points that vary along two known directions come back as their coordinates, up to sign."""
+    random_state = np.random.RandomState(0)
+    coordinates = random_state.normal(size=(100, 2)) * [5, 2]
+    coordinates -= coordinates.mean(axis=0)
+    u, singular_values, _ = np.linalg.svd(coordinates, full_matrices=False)
+    coordinates = u * singular_values
+    directions = np.linalg.qr(random_state.normal(size=(10, 2)))[0].T
+    labels = np.arange(100) % 3
+    (ax,) = plot_latent_means(coordinates @ directions + 7, labels).axes
+    assert [text.get_text() for text in ax.texts] == ["0", "1", "2"]
+    for label, points in zip(range(3), ax.collections, strict=True):
+        np.testing.assert_allclose(np.abs(points.get_offsets()), np.abs(coordinates[labels == label]), atol=1e-9)
+    shares = (coordinates**2).sum(axis=0) / (coordinates**2).sum()
+    assert f"({shares[0]:.0%} of the variance)" in ax.get_xlabel()
+    with pytest.raises(ValueError, match=r"mu is \[100, 2\] and labels \[99\]"):
+        plot_latent_means(coordinates, labels[:99])
+
+
+def test_kl_per_dimension_is_sorted_and_counted():
+    (ax,) = plot_kl_per_dimension(np.array([0.05, 2.0, 0.0, 0.5])).axes
+    assert [bar.get_height() for bar in ax.patches] == [2.0, 0.5, 0.05, 0.0]
+    assert ax.get_title().startswith("2 of 4 dimensions are active")
+
+
+def test_kl_per_dimension_is_the_closed_form():
+    mu_logvar = np.array([[1.0, 0.0, 0.0, np.log(4.0)], [3.0, 0.0, 0.0, 0.0]])
+    # 1/2 mu^2 for unit variance; 1/2 (4 - 1 - log 4) for variance 4
+    np.testing.assert_allclose(kl_per_dimension(mu_logvar), [(0.5 + 4.5) / 2, 0.5 * (3 - np.log(4)) / 2])
