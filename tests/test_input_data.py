@@ -396,6 +396,16 @@ def test_file_with_a_wrong_checksum_is_refused(mnist_dir, tmp_path):
 # The built-in digits
 
 
+def test_builtin_validation_digits_are_what_their_script_draws():
+    from vae_tf1.digits import make_digits
+
+    images, labels = next(make_digits.draw_parts())
+    shipped = read_data_sets("unused", source="builtin", dtype=np.uint8).validation
+    np.testing.assert_array_equal(images.reshape(-1, 784), shipped.images)
+    np.testing.assert_array_equal(labels, shipped.labels)
+
+
+@pytest.mark.slow
 def test_builtin_digits_are_what_their_script_makes(tmp_path):
     from vae_tf1.digits import make_digits
 

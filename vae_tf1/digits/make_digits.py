@@ -54,16 +54,20 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     path.write_bytes(gzip.compress(header + array.tobytes(), compresslevel=9, mtime=0))
 
 
-def main(directory: Path) -> None:
+def draw_parts():
+    """Images and labels of validation, train and test, one part after the other."""
     random_state = np.random.RandomState(0)
     digits = load_digits()
     order = random_state.permutation(len(digits.images))
-    parts, start = [], 0
+    start = 0
     for count, originals in (VALIDATION, TRAIN, TEST):
         rows = order[start : start + originals]
-        parts.append(draw_part(digits.images[rows], digits.target[rows], count, random_state))
+        yield draw_part(digits.images[rows], digits.target[rows], count, random_state)
         start += originals
-    validation, train, test = parts
+
+
+def main(directory: Path) -> None:
+    validation, train, test = draw_parts()
     for prefix, images, labels in [
         ("train", *(np.concatenate(pair) for pair in zip(validation, train))),
         ("t10k", *test),
