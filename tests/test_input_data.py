@@ -363,24 +363,19 @@ def prepared(mnist_dir, tmp_path_factory):
     return directory
 
 
-@pytest.mark.parametrize("eager", [True, False])
-def test_prepared_mnist_has_the_rows_of_the_files_in_their_order(prepared, mnist, eager):
-    with tf.Graph().as_default() if not eager else tf.init_scope():
-        data = read_data_sets(prepared, source="mnist")
+def test_prepared_mnist_has_the_rows_of_the_files_in_their_order(prepared, mnist, graph, monkeypatch):
+    no_network(monkeypatch)
+    data = read_data_sets(prepared, source="mnist")
     assert data.name == "MNIST"
     for read, expected in zip(data, mnist):
         np.testing.assert_array_equal(read.images, expected.images)
         np.testing.assert_array_equal(read.labels, expected.labels)
-
-
-def test_reading_prepared_mnist_adds_nothing_to_the_default_graph(prepared, graph):
-    read_data_sets(prepared, source="mnist")
     assert graph.get_operations() == []
 
 
-def test_prepared_mnist_needs_no_network(prepared, monkeypatch):
-    no_network(monkeypatch)
-    assert read_data_sets(prepared, source="mnist").name == "MNIST"
+def test_prepared_mnist_is_read_where_tensorflow_executes_eagerly(prepared, mnist):
+    with tf.init_scope():
+        assert read_data_sets(prepared, source="mnist").fingerprint() == mnist.fingerprint()
 
 
 def test_file_with_a_wrong_checksum_is_refused(mnist_dir, tmp_path):

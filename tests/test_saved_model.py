@@ -46,7 +46,12 @@ def trained(request):
         yield session, vae
 
 
-@pytest.mark.parametrize("program", [TENSORFLOW_2, TENSORFLOW_1], ids=["tensorflow 2", "tensorflow 1"])
+@pytest.mark.parametrize(
+    ("trained", "program"),
+    [("", TENSORFLOW_2), ("some/scope", TENSORFLOW_1)],
+    indirect=["trained"],
+    ids=["tensorflow 2", "tensorflow 1"],
+)
 def test_a_program_without_this_package_runs_it(trained, program, digits, tmp_path):
     session, vae = trained
     export_saved_model(session, vae, tmp_path / "model")
