@@ -105,10 +105,8 @@ def test_first_reconstructions(run):
     assert (got["first_x_hat"] != x_hat).sum() <= 1
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["digits_seed3", *(pytest.param(name, marks=pytest.mark.slow) for name in RUNS if name.startswith("mnist"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in RUNS if "test" in record(name)])
 def test_negative_elbo_of_the_test_images_at_the_end(name, request):
     data, expected = data_of(name, request), record(name)
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
