@@ -56,6 +56,6 @@ $(READY): requirements.txt pyproject.toml
 		exit 1; }
 	@echo "Setting up $(VENV) (the first time only; about 2 minutes and 3 GB)"
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements.txt
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --require-hashes -r requirements.txt
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@touch $@
