@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-import vae_tf1
 from vae_tf1 import binarize, build_vae, export_saved_model, session_config
 
 # Programs that know TensorFlow and nothing of this package.
@@ -115,7 +114,3 @@ def test_a_path_that_cannot_be_written(trained, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="can't be written to"):
         export_saved_model(*trained, tmp_path / "file" / "model")
-
-
-def test_it_is_exported_from_the_package():
-    assert "export_saved_model" in vae_tf1.__all__

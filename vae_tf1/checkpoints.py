@@ -67,7 +67,7 @@ class NoiseStream:
     """Where TensorFlow's noise is: how many values the random operations of a VAE have given in a session.
 
     An operation's numbers follow from its seeds and from how many it gave before in the session. So a stream is put
-    where another one was by drawing as many values, in large pieces: 0.2 s for 1000 iterations' worth.
+    where another one was by drawing as many values, in large pieces: 0.1 s for 1000 iterations' worth.
     """
 
     def __init__(self, sess: tf.Session, vae: VAE):
@@ -114,13 +114,16 @@ class Checkpoints:
         directory: held by `locked`.
         sess, vae, data: what is trained, and on what.
         batch_size: images per step.
+        noise: that of the run.
     """
 
-    def __init__(self, directory: Path, sess: tf.Session, vae: VAE, data: Datasets, batch_size: int):
+    def __init__(
+        self, directory: Path, sess: tf.Session, vae: VAE, data: Datasets, batch_size: int, noise: NoiseStream
+    ):
         self._directory = directory
         self._sess = sess
         self._data = data
-        self.noise = NoiseStream(sess, vae)
+        self._noise = noise
         variables = variables_of(vae)
         with sess.graph.as_default():
             self._saver = tf.train.Saver(variables, max_to_keep=None)
@@ -153,7 +156,7 @@ class Checkpoints:
             document = {
                 "run": self._run,
                 "iterations": iterations,
-                "noise": self.noise.state(),
+                "noise": self._noise.state(),
                 "files": {path.name: _sha256(path) for path in sorted(unfinished.iterdir())},
                 "state": state,
             }
@@ -197,7 +200,7 @@ class Checkpoints:
             with self._sess.graph.as_default():
                 self._saver.restore(self._sess, str(path / _MODEL))
             self._data.set_state(arrays)
-            self.noise.advance(document["noise"])
+            self._noise.advance(document["noise"])
             return document["iterations"], document["state"], arrays
         if damaged:
             raise ValueError(

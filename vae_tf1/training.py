@@ -166,7 +166,9 @@ class _Run:
         if checkpoint_dir is not None:
             directory = Path(checkpoint_dir).expanduser()
             stack.enter_context(checkpoints.locked(directory))
-            self._store = checkpoints.Checkpoints(directory, self.sess, self._vae, self._data, self._batch_size)
+            self._store = checkpoints.Checkpoints(
+                directory, self.sess, self._vae, self._data, self._batch_size, self._noise
+            )
             restored = self._store.restore()
         if restored is not None:
             self.done, state, arrays = restored
