@@ -1,8 +1,9 @@
 """The numbers of TensorFlow 1.15.5, as `tf1_reference/` records them, come out here.
 
-Not to the bit: TensorFlow's `exp` and `log1p` round differently today, and where that turns the sign of a gradient
-that is nearly zero, Adam takes a whole step the other way. Of runs with any seed, one in ten does so within 100
-iterations (the README has the figures); the recorded ones do not.
+Not to the bit: TensorFlow's `exp`, `log1p` and square root round differently today, and where that turns the sign of
+a gradient that is nearly zero, Adam takes a whole step the other way. Of runs with any seed, one in ten does so within
+100 iterations, the runs recorded whole not among them. TensorFlow 1.15.5 is no nearer to itself: with two threads
+instead of one, a quarter of its runs do.
 """
 
 import base64
@@ -103,6 +104,31 @@ def test_first_reconstructions(run):
     x_hat = np.unpackbits(np.frombuffer(base64.b64decode(expected["first_x_hat"]), np.uint8)).reshape(5, 784)
     # A probability that differs by rounding turns a pixel only where the noise falls between the two.
     assert (got["first_x_hat"] != x_hat).sum() <= 1
+
+
+def keeps_bounds(losses, expected) -> bool:
+    error = np.abs(losses / expected - 1)
+    return error[:50].max() <= 1e-6 and error.max() <= 1e-5
+
+
+@pytest.mark.slow
+def test_runs_are_as_close_to_the_original_as_the_original_to_itself(request):
+    here, itself = [], []
+    for run in record("seeds"):
+        directory = request.getfixturevalue("mnist_dir") if run["data"] == "mnist" else BUILTIN_DIR
+        data = read_data_sets(directory, seed=run["seed"])
+        with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
+            vae = build_vae(seed=run["seed"])
+            session.run(tf.global_variables_initializer())
+            feeds = ({vae.x: binarize(data.train.next_batch(100)[0])} for _ in range(100))
+            losses = np.array([session.run([vae.loss, vae.train_step], feed)[0] for feed in feeds], np.float64)
+        one, two = (
+            np.frombuffer(base64.b64decode(run[key]), np.float32) for key in ("losses", "losses_with_two_threads")
+        )
+        here.append(keeps_bounds(losses, one))
+        itself.append(keeps_bounds(two.astype(np.float64), one))
+    assert sum(here) >= sum(itself)
+    assert sum(here) >= 0.85 * len(here)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 For Python 3.7 with `tensorflow==1.15.5`; it imports nothing of vae_tf1. README.md has the commands.
 
     python record.py train DATA_DIR SEED ITERATIONS OUT.json [CHECKPOINT]
+    python record.py seeds DIGITS_DIR MNIST_DIR OUT.json
     python record.py batches OUT.json
     python record.py restore CHECKPOINT DATA_DIR OUT.json
 """
@@ -20,6 +21,7 @@ from tensorflow.examples.tutorials.mnist import input_data
 
 LOSSES, BATCHES = 1000, 1200
 ONE_THREAD = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
+TWO_THREADS = tf.ConfigProto(intra_op_parallelism_threads=2, inter_op_parallelism_threads=2)
 
 
 def encoder(x):
@@ -142,6 +144,31 @@ def train(data_dir, seed, iterations, checkpoint=None):
     return record
 
 
+def first_losses(data_dir, seed, config):
+    """The first 100 losses of a run, float32, as base64."""
+    data = input_data.read_data_sets(data_dir, one_hot=True, seed=seed)
+    vae = build(seed)
+    with tf.Session(config=config) as sess:
+        sess.run(tf.global_variables_initializer())
+        feeds = ({vae["x"]: binarize(data.train.next_batch(100)[0])} for _ in range(100))
+        losses = [sess.run([vae["loss"], vae["train_step"]], feed)[0] for feed in feeds]
+    return base64.b64encode(np.array(losses, np.float32).tobytes()).decode()
+
+
+def seeds(digits_dir, mnist_dir):
+    """Twenty runs, each with one thread and with two: how close the original comes to itself."""
+    return [
+        {
+            "data": name,
+            "seed": seed,
+            "losses": first_losses(data_dir, seed, ONE_THREAD),
+            "losses_with_two_threads": first_losses(data_dir, seed, TWO_THREADS),
+        }
+        for name, data_dir in [("digits", digits_dir), ("mnist", mnist_dir)]
+        for seed in [*range(8), 123, 2024]
+    ]
+
+
 def batches():
     """Rows that `next_batch` gives for sequences of batch sizes, of sets whose row i has the label i."""
     cases = []
@@ -171,6 +198,9 @@ if __name__ == "__main__":
     if command == "train":
         data_dir, seed, iterations, out = arguments[:4]
         result = train(data_dir, int(seed), int(iterations), *arguments[4:])
+    elif command == "seeds":
+        digits_dir, mnist_dir, out = arguments
+        result = seeds(digits_dir, mnist_dir)
     elif command == "batches":
         (out,) = arguments
         result = batches()

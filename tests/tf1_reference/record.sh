@@ -7,6 +7,7 @@ digits=../../vae_tf1/digits
 "$python" record.py batches next_batch.json
 "$python" record.py train "$digits" 1 1000 digits_seed1.json ./digits_seed1.ckpt
 "$python" record.py train "$digits" 3 5000 digits_seed3.json
+"$python" record.py seeds "$digits" "$mnist" seeds.json
 for seed in 0 1 7 11; do
   "$python" record.py train "$mnist" "$seed" 20000 "mnist_seed$seed.json"
 done
