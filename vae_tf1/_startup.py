@@ -13,8 +13,11 @@ LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 @contextlib.contextmanager
-def _stderr_held_back():
+def stderr_held_back():
     """Nothing reaches file descriptor 2 inside; what came is shown after all if an exception leaves."""
+    if os.environ.get(LOG_LEVEL) == "0":
+        yield
+        return
     try:
         stderr = os.dup(2)
     except OSError:  # closed: nothing is shown anyway
@@ -34,12 +37,12 @@ def _stderr_held_back():
 
 
 def import_tensorflow() -> None:
-    if "tensorflow" in sys.modules or os.environ.get(LOG_LEVEL) == "0":
+    if "tensorflow" in sys.modules:
         return
     chosen = os.environ.get(LOG_LEVEL)
     os.environ[LOG_LEVEL] = chosen or "1"
     try:
-        with _stderr_held_back():
+        with stderr_held_back():
             import tensorflow  # noqa: F401
     finally:
         if chosen is None:

@@ -110,9 +110,9 @@ def log_likelihood(
 
         log p(x) ~ log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x),    z_k ~ q(z|x)
 
-    With one sample it is an estimate of the ELBO; its mean grows with `num_samples` towards log p(x). Decoding works on
-    all cores, on a copy of the weights in a graph of its own: training goes on as if nothing had been evaluated, and
-    memory does not grow with `num_samples`.
+    With one sample it is an estimate of the ELBO; its mean grows with `num_samples` towards log p(x). Decoding works
+    on a copy of the weights in a graph of its own: training goes on as if nothing had been evaluated, and memory does
+    not grow with `num_samples`. It uses all cores, unless the first session of the process was opened with one thread.
 
     Args:
         sess: a session that holds the trained weights.
@@ -137,9 +137,11 @@ def log_likelihood(
         x = tf.placeholder(tf.float32, [None, images.shape[1]])
         mu_logvar = tf.placeholder(tf.float32, [None, vae.mu_logvar.shape[1]])
         count, stream = tf.placeholder(tf.int32, []), tf.placeholder(tf.int32, [2])
-        log_sum = tf.reduce_logsumexp(_log_weights(x, mu_logvar, count, stream), axis=1)
+        weights = weights_of(sess, vae)
+        _, hidden_units = weights["decoder/fc1/weights"].shape
+        log_sum = tf.reduce_logsumexp(_log_weights(x, mu_logvar, count, stream, hidden_units), axis=1)
         with tf.Session(graph=graph, config=tf.ConfigProto(device_count={"GPU": 0})) as session:
-            load_weights(session, weights_of(sess, vae))
+            load_weights(session, weights)
             log_sum_of = session.make_callable(log_sum, feed_list=[x, mu_logvar, count, stream])
             estimates = np.full(len(images), -np.inf)
             disable = bool(os.environ.get("TQDM_DISABLE"))
@@ -156,14 +158,14 @@ def log_likelihood(
     return estimates - np.log(num_samples)
 
 
-def _log_weights(x, mu_logvar, num_samples, stream):
+def _log_weights(x, mu_logvar, num_samples, stream, hidden_units):
     """log p(x|z) + log p(z) - log q(z|x) of `num_samples` draws of z for each of N images: [N, num_samples]."""
     mu, logvar = (part[:, tf.newaxis] for part in tf.split(mu_logvar, num_or_size_splits=2, axis=1))
     shape = tf.stack([tf.shape(x)[0], num_samples, mu.shape[2]])
     epsilon = tf.random.stateless_normal(shape, seed=stream)
     z = mu + tf.exp(0.5 * logvar) * epsilon
     with tf.variable_scope("decoder"):
-        x_logits, _ = decode(tf.reshape(z, [-1, mu.shape[2]]))
+        x_logits, _ = decode(tf.reshape(z, [-1, mu.shape[2]]), hidden_units=hidden_units)
     # log p(x|z) = sum_i x_i l_i - log(1 + exp(l_i)) = sum_i (x_i - 1/2) l_i - 1/2 |l_i| + log sigmoid(|l_i|). The last
     # terms of 98 pixels are the logarithm of one product, whose factors are from 1/2 to 1.
     size = tf.abs(x_logits)

@@ -108,11 +108,13 @@ class DataSet:
         self._random_state.shuffle(permutation)
         self._order = self._order[permutation]
 
-    def next_batch(self, batch_size: int, fake_data: bool = False, shuffle: bool = True):
-        """The next `batch_size` rows, as TensorFlow 1.15's `next_batch` draws them.
+    @cached_property
+    def black_and_white(self) -> np.ndarray:
+        """uint8 [N, pixels], in the file's order: 1 where a pixel is brighter than 0.5, as `binarize` has it."""
+        return (self._bytes > 127).view(np.uint8).reshape(self.num_examples, -1)
 
-        The rows are shuffled before the first batch. A batch that reaches over the end of an epoch takes what is
-        left, then the rows are shuffled again and it is filled from their front.
+    def next_batch(self, batch_size: int, fake_data: bool = False, shuffle: bool = True):
+        """The next `batch_size` images and labels, as TensorFlow 1.15's `next_batch` draws them.
 
         Args:
             batch_size: from 1 to `num_examples`.
@@ -127,6 +129,24 @@ class DataSet:
         """
         if fake_data:
             raise ValueError('next_batch has no fake data; read the built-in digits with source="builtin" instead.')
+        rows = self.next_rows(batch_size, shuffle=shuffle)
+        return self._pixels(self._bytes[rows]), self.labels[rows]
+
+    def next_rows(self, batch_size: int, *, shuffle: bool = True) -> np.ndarray:
+        """The rows of the next batch: which images `next_batch` would have given; it then gives those after them.
+
+        The rows are shuffled before the first batch. A batch that reaches over the end of an epoch takes what is
+        left, then the rows are shuffled again and it is filled from their front.
+
+        Args:
+            batch_size, shuffle: as of `next_batch`.
+
+        Returns:
+            int [batch_size], positions in `images` and `labels`.
+
+        Raises:
+            ValueError: `batch_size` is out of range.
+        """
         if not 1 <= batch_size <= self.num_examples:
             raise ValueError(
                 f"batch_size is {batch_size}, but this set gives from 1 to {self.num_examples} rows at once."
@@ -134,7 +154,7 @@ class DataSet:
         if shuffle and self._next == 0 and self.epochs_completed == 0:
             self._shuffle()
         end = self._next + batch_size
-        rows = self._order[self._next : end]
+        rows = self._order[self._next : end].copy()
         if end > self.num_examples:
             self.epochs_completed += 1
             if shuffle:
@@ -142,7 +162,7 @@ class DataSet:
             end -= self.num_examples
             rows = np.concatenate([rows, self._order[:end]])
         self._next = end
-        return self._pixels(self._bytes[rows]), self.labels[rows]
+        return rows
 
     def get_state(self) -> dict[str, np.ndarray]:
         """What the coming batches depend on, beside the data: arrays that `set_state` takes."""

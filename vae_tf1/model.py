@@ -88,7 +88,7 @@ def _quiet_slim():
 
 
 @_quiet_slim()
-def encoder(x):
+def encoder(x, *, hidden_units: int = HIDDEN_UNITS, latent_dimensions: int = LATENT_DIMENSIONS):
     """The approximate posterior q(z|x): a hidden layer of ReLUs, then means and log-variances side by side.
 
     Its second half is the logarithm of the variance because a layer's output can be any real number, while a
@@ -96,15 +96,17 @@ def encoder(x):
 
     Args:
         x: float32 [N, 784], pixels 0 or 1.
+        hidden_units: width of the hidden layer.
+        latent_dimensions: D, of z.
 
     Returns:
-        `mu_logvar`, float32 [N, 128]: 64 means, then 64 log-variances.
+        `mu_logvar`, float32 [N, 2 * D]: D means, then D log-variances.
     """
     with slim.arg_scope([slim.fully_connected], activation_fn=tf.nn.relu):
-        hidden = slim.fully_connected(x, HIDDEN_UNITS, weights_initializer=_initial_weights(_ENCODER_FC1), scope="fc1")
+        hidden = slim.fully_connected(x, hidden_units, weights_initializer=_initial_weights(_ENCODER_FC1), scope="fc1")
         return slim.fully_connected(
             hidden,
-            2 * LATENT_DIMENSIONS,
+            2 * latent_dimensions,
             activation_fn=None,
             weights_initializer=_initial_weights(_ENCODER_FC2),
             scope="fc2",
@@ -127,18 +129,19 @@ def sample_latent(mu_logvar):
 
 
 @_quiet_slim()
-def decode(z):
+def decode(z, *, hidden_units: int = HIDDEN_UNITS):
     """The likelihood p(x|z): a hidden layer of ReLUs, then one Bernoulli distribution per pixel.
 
     Args:
         z: float32 [N, D], latent codes.
+        hidden_units: width of the hidden layer.
 
     Returns:
         `(x_logits, x_dist)`: the log-odds of a white pixel, float32 [N, 784], and the distribution that they make,
         whose samples and mean are float32 [N, 784] in [0, 1].
     """
     with slim.arg_scope([slim.fully_connected], activation_fn=tf.nn.relu):
-        hidden = slim.fully_connected(z, HIDDEN_UNITS, weights_initializer=_initial_weights(_DECODER_FC1), scope="fc1")
+        hidden = slim.fully_connected(z, hidden_units, weights_initializer=_initial_weights(_DECODER_FC1), scope="fc1")
         x_logits = slim.fully_connected(
             hidden,
             IMAGE_PIXELS,
@@ -149,16 +152,17 @@ def decode(z):
     return x_logits, tfp.distributions.Bernoulli(logits=x_logits, dtype=tf.float32)
 
 
-def decoder(mu_logvar):
+def decoder(mu_logvar, *, hidden_units: int = HIDDEN_UNITS):
     """`decode(sample_latent(mu_logvar))`: from the parameters of q(z|x) to p(x|z).
 
     Args:
-        mu_logvar: float32 [N, 128], from `encoder`.
+        mu_logvar: float32 [N, 2 * D], from `encoder`.
+        hidden_units: width of the hidden layer.
 
     Returns:
         `(x_logits, x_dist)` as of `decode`.
     """
-    return decode(sample_latent(mu_logvar))
+    return decode(sample_latent(mu_logvar), hidden_units=hidden_units)
 
 
 def negative_elbo(x_logits, x, mu_logvar):
@@ -198,12 +202,16 @@ def _negative_elbo_and_step(x_logits, x, mu_logvar):
         return elbo, tf.train.AdamOptimizer().minimize(elbo.loss)
 
 
-def build_vae(*, seed: int | None = None) -> VAE:
+def build_vae(
+    *, seed: int | None = None, hidden_units: int = HIDDEN_UNITS, latent_dimensions: int = LATENT_DIMENSIONS
+) -> VAE:
     """Builds the whole graph of the original notebook, in its scopes, in the current default graph.
 
     Args:
         seed: graph-level seed; weights and noise are then those of TensorFlow 1.15 with
             `tf.set_random_seed(seed)`. None leaves the graph's seed as it is, which is none by default.
+        hidden_units: width of the hidden layers of encoder and decoder.
+        latent_dimensions: D, of z.
 
     Returns:
         The `VAE`.
@@ -219,10 +227,11 @@ def build_vae(*, seed: int | None = None) -> VAE:
     if seed is not None:
         tf.set_random_seed(seed)
     x = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="x")
-    with tf.variable_scope("encoder"):
-        mu_logvar = encoder(x)
-    with tf.variable_scope("decoder"):
-        x_logits, x_dist = decoder(mu_logvar)
+    # Resource variables, which XLA compiles, also where `tf.disable_v2_behavior()` has turned them off.
+    with tf.variable_scope("encoder", use_resource=True):
+        mu_logvar = encoder(x, hidden_units=hidden_units, latent_dimensions=latent_dimensions)
+    with tf.variable_scope("decoder", use_resource=True):
+        x_logits, x_dist = decoder(mu_logvar, hidden_units=hidden_units)
         # x_dist.sample(), but tfp's would first turn the seed into another one: white where uniform noise < p.
         noise = tf.random_uniform(tf.shape(x_logits), seed=_op_seed(_X_HAT))
         x_hat = tf.cast(noise < x_dist.probs_parameter(), tf.float32)
@@ -251,12 +260,13 @@ def check_session(sess: tf.Session, vae: VAE) -> None:
 
 def variables_of(vae: VAE) -> list[tf.Variable]:
     """The variables that `vae.train_step` reads or writes: weights, Adam's slots and powers; not another VAE's."""
-    upstream = _upstream([vae.train_step])
+    upstream = upstream_of([vae.train_step])
     with vae.x.graph.as_default():
         return [variable for variable in tf.global_variables() if variable.op in upstream]
 
 
-def _upstream(operations: list[tf.Operation]) -> set[tf.Operation]:
+def upstream_of(operations: list[tf.Operation]) -> set[tf.Operation]:
+    """These operations, and all that they depend on."""
     found, waiting = set(), list(operations)
     while waiting:
         operation = waiting.pop()
@@ -268,5 +278,5 @@ def _upstream(operations: list[tf.Operation]) -> set[tf.Operation]:
 
 def random_operations(vae: VAE) -> tuple[tf.Operation, tf.Operation]:
     """The operations that draw epsilon for z, and the noise for `x_hat`."""
-    random = {op.type: op for op in _upstream([vae.x_hat.op]) if op.type in ("RandomStandardNormal", "RandomUniform")}
+    random = {op.type: op for op in upstream_of([vae.x_hat.op]) if op.type in ("RandomStandardNormal", "RandomUniform")}
     return random["RandomStandardNormal"], random["RandomUniform"]

@@ -16,8 +16,8 @@ def export_saved_model(sess: tf.Session, vae: VAE, path, *, overwrite: bool = Fa
 
     | signature | inputs | outputs |
     |---|---|---|
-    | `encode` | `images` [N, 784], 0 or 1 | `mean`, `log_variance` [N, 64] of q(z\\|x) |
-    | `decode` | `z` [N, 64] | `probabilities` [N, 784] that a pixel is white |
+    | `encode` | `images` [N, 784], 0 or 1 | `mean`, `log_variance` [N, D] of q(z\\|x) |
+    | `decode` | `z` [N, D] | `probabilities` [N, 784] that a pixel is white |
     | `reconstruct` | `images` [N, 784], 0 or 1 | `probabilities` [N, 784], decoded from the mean of q(z\\|x) |
 
     A program of TensorFlow 2 runs `tf.saved_model.load(path).signatures["encode"](images=...)`, one in the style of
@@ -55,16 +55,18 @@ def export_saved_model(sess: tf.Session, vae: VAE, path, *, overwrite: bool = Fa
 
 
 def _write(weights: dict, path: Path) -> None:
-    latent_dimensions = weights["decoder/fc1/weights"].shape[0]
+    latent_dimensions, hidden_units = weights["decoder/fc1/weights"].shape
     with tf.Graph().as_default(), tf.Session(config=tf.ConfigProto(device_count={"GPU": 0})) as session:
         images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
         z = tf.placeholder(tf.float32, [None, latent_dimensions], name="z")
         with tf.variable_scope("encoder"):
-            mean, log_variance = tf.split(encoder(images), num_or_size_splits=2, axis=1)
+            mean, log_variance = tf.split(
+                encoder(images, hidden_units=hidden_units, latent_dimensions=latent_dimensions), 2, axis=1
+            )
         with tf.variable_scope("decoder") as scope:
-            decoded = decode(z)[1].mean()
+            decoded = decode(z, hidden_units=hidden_units)[1].mean()
             scope.reuse_variables()
-            reconstructed = decode(mean)[1].mean()
+            reconstructed = decode(mean, hidden_units=hidden_units)[1].mean()
         load_weights(session, weights)
         signature = tf.saved_model.predict_signature_def
         builder = tf.saved_model.Builder(str(path))
