@@ -199,7 +199,8 @@ def optimizer(x_logits, x, mu_logvar):
 def _negative_elbo_and_step(x_logits, x, mu_logvar):
     with tf.variable_scope("optimizer"):
         elbo = negative_elbo(x_logits, x, mu_logvar)
-        return elbo, tf.train.AdamOptimizer().minimize(elbo.loss)
+        # Gated: no weight changes before all gradients are there, also where operations run side by side.
+        return elbo, tf.train.AdamOptimizer().minimize(elbo.loss, gate_gradients=tf.train.Optimizer.GATE_GRAPH)
 
 
 def build_vae(

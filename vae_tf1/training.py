@@ -33,17 +33,20 @@ class Report(NamedTuple):
 
 
 def session_config(*, compiled: bool = False) -> tf.ConfigProto:
-    """The `ConfigProto` to open a session with, on the CPU: one thread, or all of them for `train(compiled=True)`.
+    """The `ConfigProto` to open a session with, on the CPU, for the plain loop or for `train(compiled=True)`.
 
-    An iteration is some hundred small operations, the largest a product of 100x784 by 784x128. Handing those to
-    other threads one by one costs about what it saves, and with one thread a seeded run has the numbers of TensorFlow
-    1.15. The compiled loop shares each operation between the threads at less cost.
+    An iteration is some hundred small operations, the largest a product of 100x784 by 784x128. To share one of those
+    between threads costs more than it saves, and changes how it rounds; so in the plain loop each has one thread, and
+    a seeded run has the numbers of TensorFlow 1.15. Two at a time may run. XLA shares operations at less cost: the
+    compiled loop takes all threads for each.
 
     TensorFlow makes the threads of a process once, for its first session: open that one with the configuration that
     you need.
     """
     return tf.ConfigProto(
-        intra_op_parallelism_threads=0 if compiled else 1, inter_op_parallelism_threads=1, device_count={"GPU": 0}
+        intra_op_parallelism_threads=0 if compiled else 1,
+        inter_op_parallelism_threads=1 if compiled else 2,
+        device_count={"GPU": 0},
     )
 
 
