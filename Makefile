@@ -13,7 +13,7 @@ else
 override export VAE_TF1_DATA_DIR := $(if $(filter /%,$(VAE_TF1_DATA_DIR)),,$(CURDIR)/)$(VAE_TF1_DATA_DIR)
 endif
 
-.PHONY: notebook notebooks fresh test soak lint lab lock clean
+.PHONY: notebook notebooks fresh test soak bench lint lab lock clean
 
 notebook: fresh build/vae_mnist.html  ## Run the main notebook from the top; leaves build/vae_mnist.ipynb and .html
 
@@ -34,6 +34,11 @@ test: $(READY)  ## Run the tests
 
 soak: $(READY)  ## Run the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
+
+bench: $(READY)  ## Measure this project and its peers side by side; about 20 minutes
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/startup.py
 
 lint: $(READY)  ## Check style and types
 	$(BIN)/ruff check

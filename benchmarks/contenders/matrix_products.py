@@ -1,0 +1,46 @@
+"""The eleven matrix products of an iteration and nothing else: no loop that trains this model can be faster."""
+
+import sys
+from functools import partial
+
+import numpy as np
+import worker
+
+LAYERS = [(784, 128), (128, 128), (64, 128), (128, 784)]
+
+
+def products(batch_size):
+    """Pairs to multiply: forward x W, backward x' g for each W, and g W' for each layer but the first."""
+    generator = np.random.default_rng(0)
+
+    def random(*shape):
+        return generator.random(shape, dtype=np.float32)
+
+    for number, (rows, columns) in enumerate(LAYERS):
+        x, w, g = random(batch_size, rows), random(rows, columns), random(batch_size, columns)
+        yield x, w
+        yield x.T, g
+        if number:
+            yield g, w.T
+
+
+def make(data, *, library):
+    pairs = list(products(data.rows.shape[1]))
+    multiply = np.matmul
+    if library == "torch":
+        import torch
+
+        pairs = [tuple(map(torch.from_numpy, pair)) for pair in pairs]
+        multiply = torch.matmul
+    outs = [multiply(a, b) for a, b in pairs]
+
+    def train(first, last):
+        for _ in range(first, last):
+            for (a, b), out in zip(pairs, outs):
+                multiply(a, b, out=out)
+
+    return train, lambda: float("nan")
+
+
+if __name__ == "__main__":
+    worker.serve(partial(make, library=sys.argv[2]))

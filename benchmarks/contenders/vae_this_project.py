@@ -1,0 +1,28 @@
+"""This project: the plain loop, or the compiled one. Its own reader draws the batches that the others get."""
+
+import os
+import sys
+from functools import partial
+
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # as the notebook has it
+
+import vae_tf1  # before TensorFlow, whose messages it holds back  # isort: skip
+import tensorflow.compat.v1 as tf
+import worker
+
+
+def make(data, *, compiled):
+    tf.disable_v2_behavior()
+    mnist = vae_tf1.read_data_sets(data.train_dir, seed=data.seed)
+    vae = vae_tf1.build_vae(seed=0)
+    sess = tf.Session(config=vae_tf1.session_config(compiled=compiled))
+    reports = vae_tf1.train(sess, vae, mnist, iterations=len(data.rows), report_every=data.per_round, compiled=compiled)
+
+    def train(first, last):
+        assert next(reports).iteration == last - 1
+
+    return train, lambda: vae_tf1.evaluate(sess, vae, worker.binarize(data.test)).negative_elbo
+
+
+if __name__ == "__main__":
+    worker.serve(partial(make, compiled=sys.argv[2] == "compiled"))

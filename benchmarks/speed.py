@@ -1,0 +1,253 @@
+"""How fast this model trains, here and elsewhere, measured side by side.
+
+    python benchmarks/speed.py [--rounds 10] [--iterations 2000] [--only NAME ...] [--out DIR]
+
+Every contender trains the same model on the same batches, in an environment of its own with what its file in
+`requirements/` names, for the same number of iterations. They take turns: a round of each, then the next round, so that
+a machine that slows down does so for all. After the last round each says what negative ELBO the test images have.
+
+Into DIR (here, by default) go `speed.md`, the table, and `speed.png`, the chart; environments into `build/benchmarks`.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from vae_tf1 import read_data_sets
+from vae_tf1.input_data import BUILTIN_DIR, IDX_FILES
+from vae_tf1.training import SHOWN_IMAGES
+
+HERE = Path(__file__).parent
+ENVIRONMENTS = HERE.parent / "build" / "benchmarks"
+BATCH_SIZE, SEED = 100, 0
+ORIGINAL = "TensorFlow 1.15.5, the original"
+BAND = 87.3, 88.9  # of the test images' negative ELBO, after 20000 iterations on MNIST
+
+
+class Contender(NamedTuple):
+    kind: str  # "this project", "peer" or "bound"
+    script: str
+    arguments: tuple[str, ...]
+    environment: str | None  # of which requirements; None is the one that this runs in
+
+
+CONTENDERS = {
+    "vae_tf1, compiled": Contender("this project", "vae_this_project.py", ("compiled",), None),
+    "vae_tf1, plain": Contender("this project", "vae_this_project.py", ("plain",), None),
+    ORIGINAL: Contender("peer", "vae_tf1_original.py", (), "tensorflow1"),
+    "PyTorch, eager": Contender("peer", "vae_torch.py", ("eager",), "torch"),
+    "PyTorch, torch.compile": Contender("peer", "vae_torch.py", ("compile",), "torch"),
+    "JAX, jit": Contender("peer", "vae_jax.py", ("jit",), "jax"),
+    "JAX, lax.scan": Contender("peer", "vae_jax.py", ("scan",), "jax"),
+    "Keras 3, fit": Contender("peer", "vae_keras.py", ("eager",), "keras"),
+    "Keras 3, fit, jit_compile": Contender("peer", "vae_keras.py", ("jit",), "keras"),
+    "matrix products, NumPy": Contender("bound", "matrix_products.py", ("numpy",), None),
+    "matrix products, PyTorch": Contender("bound", "matrix_products.py", ("torch",), "torch"),
+}
+
+
+class Result(NamedTuple):
+    first: float  # seconds of the first iteration, compilation included
+    rates: list[float]  # iterations per second, of each round
+    negative_elbo: float  # nats; not a number for a bound
+
+    @property
+    def rate(self) -> float:
+        return statistics.median(self.rates)
+
+
+class Worker:
+    """A contender at work, in a process of its own."""
+
+    def __init__(self, name: str, data: Path, stack: contextlib.ExitStack):
+        contender = CONTENDERS[name]
+        self._name = name
+        self._log = stack.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115 (it is entered)
+        # TensorFlow 2, imported here, says so to its children, which TensorFlow 1.15 would believe.
+        environment = {name: value for name, value in os.environ.items() if name != "TF2_BEHAVIOR"}
+        self._process = subprocess.Popen(
+            [python_of(contender.environment), HERE / "contenders" / contender.script, data, *contender.arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env={**environment, "TQDM_DISABLE": "1"},
+        )
+        stack.callback(self._process.kill)
+        self._answer()
+
+    def ask(self, *words) -> float:
+        print(*words, file=self._process.stdin, flush=True)
+        return float(self._answer())
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        answer = self._process.stdout.readline()
+        if not answer:
+            self._log.seek(0)
+            raise RuntimeError(f"{self._name} has ended early; it said:\n{self._log.read()}")
+        return answer
+
+
+def python_of(environment: str | None) -> str:
+    """The interpreter of an environment, which is made where it is not there.
+
+    Raises:
+        LookupError: TensorFlow 1 asks for a Python 3.7, and there is none.
+        OSError: what it needs can't be installed.
+    """
+    if environment is None:
+        return sys.executable
+    python = ENVIRONMENTS / environment / "bin" / "python"
+    ready = ENVIRONMENTS / environment / "ready"
+    if not ready.exists():
+        print(f"Setting up {ENVIRONMENTS / environment}", flush=True)
+        shutil.rmtree(ready.parent, ignore_errors=True)
+        subprocess.run([base_python(environment), "-m", "venv", ready.parent], check=True)
+        needed = HERE / "requirements" / f"{environment}.txt"
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(needed)]
+        done = subprocess.run(install, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise OSError(f"what it needs can't be installed ({done.stderr.strip().splitlines()[-1]})")
+        ready.touch()
+    return str(python)
+
+
+def base_python(environment: str) -> str:
+    if environment != "tensorflow1":
+        return sys.executable
+    pyenv = sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/3.7.*/bin/python"))
+    for candidate in [*map(str, pyenv), "python3.7"]:  # pyenv's own python3.7 may be there and not work
+        with contextlib.suppress(OSError):
+            if subprocess.run([candidate, "-c", "import venv"], capture_output=True).returncode == 0:
+                return candidate
+    raise LookupError("no Python 3.7 was found")
+
+
+def write_data(path: Path, rounds: int, per_round: int) -> str:
+    """Writes what `worker.Data` reads; returns the name of the data."""
+    directory = Path(os.environ.get("VAE_TF1_DATA_DIR") or HERE.parent / "data").absolute()
+    if not all((directory / name).is_file() for name in IDX_FILES):
+        directory = BUILTIN_DIR
+    data = read_data_sets(directory, seed=SEED, dtype=np.uint8)
+    rows = []
+    for i in range(1 + rounds * per_round):
+        rows.append(data.train.next_rows(BATCH_SIZE))
+        if i % per_round == 0:  # as the reports of `train` do; the sets shuffle with one stream of random numbers
+            data.validation.next_rows(SHOWN_IMAGES)
+    np.savez(
+        path,
+        train=data.train.images,
+        test=data.test.images,
+        rows=np.array(rows, np.int32),
+        train_dir=str(directory),
+        seed=SEED,
+        per_round=per_round,
+    )
+    return data.name
+
+
+def measure(names: list[str], rounds: int, per_round: int) -> tuple[dict[str, Result], str]:
+    """The results of those that could be had, and the name of the data."""
+    with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
+        path = Path(temporary) / "data.npz"
+        data_name = write_data(path, rounds, per_round)
+        workers = {}
+        for name in names:
+            try:
+                workers[name] = Worker(name, path, stack)
+            except (LookupError, OSError) as error:
+                print(f"{name} is left out: {error}.", flush=True)
+        first = {name: worker.ask("train", 0, 1) for name, worker in workers.items()}
+        rates: dict[str, list[float]] = {name: [] for name in workers}
+        for number in range(rounds):
+            begin = 1 + number * per_round
+            for name, worker in workers.items():
+                rates[name].append(per_round / worker.ask("train", begin, begin + per_round))
+            print(
+                f"Round {number + 1} of {rounds}: " + ", ".join(f"{n} {r[-1]:.0f}" for n, r in rates.items()),
+                flush=True,
+            )
+        return {n: Result(first[n], rates[n], w.ask("test")) for n, w in workers.items()}, data_name
+
+
+def table(results: dict[str, Result], data_name: str, per_round: int) -> str:
+    rounds = len(next(iter(results.values())).rates)
+    peers = [r.rate for n, r in results.items() if CONTENDERS[n].kind == "peer"]
+    bounds = [r.rate for n, r in results.items() if CONTENDERS[n].kind == "bound"]
+    original, bound = results.get(ORIGINAL), max(bounds, default=None)
+    lines = [
+        "| | iterations/s: median (lowest, highest) | × the original | × the bound | first iteration, s | test −ELBO |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, result in sorted(results.items(), key=lambda item: -item[1].rate):
+        is_bound = CONTENDERS[name].kind == "bound"
+        cells = [
+            f"**{name}**" if CONTENDERS[name].kind == "this project" else name,
+            f"{result.rate:.0f} ({min(result.rates):.0f}, {max(result.rates):.0f})",
+            f"{result.rate / original.rate:.2f}" if original else "",
+            f"{result.rate / bound:.2f}" if bound else "",
+            "" if is_bound else f"{result.first:.2f}",
+            "" if is_bound else f"{result.negative_elbo:.2f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        f"{data_name}, batches of {BATCH_SIZE}, {1 + rounds * per_round} iterations of each in {rounds} interleaved "
+        f"rounds. −ELBO in nats. Absolute times are one machine's ({os.cpu_count()} cores, no GPU); the ratios count.",
+    ]
+    compiled, plain = results.get("vae_tf1, compiled"), results.get("vae_tf1, plain")
+    if compiled and peers:
+        lines.append(f"The compiled loop has {compiled.rate / max(peers):.2f} times the speed of the fastest peer.")
+    torch = [r.rate for n, r in results.items() if n.startswith("PyTorch")]
+    if plain and torch:
+        lines.append(f"The plain loop has {plain.rate / max(torch):.2f} times the speed of PyTorch's best.")
+    return "\n".join(lines) + "\n"
+
+
+def chart(results: dict[str, Result], path: Path) -> None:
+    ordered = sorted(results.items(), key=lambda item: item[1].rate)
+    colours = {"this project": "tab:orange", "peer": "tab:blue", "bound": "lightgrey"}
+    reference = results.get(ORIGINAL) or ordered[0][1]
+    figure, axes = plt.subplots(figsize=(8, 0.4 * len(ordered) + 1.2), layout="constrained")
+    for position, (name, result) in enumerate(ordered):
+        spread = [[result.rate - min(result.rates)], [max(result.rates) - result.rate]]
+        axes.barh(position, result.rate, xerr=spread, color=colours[CONTENDERS[name].kind], ecolor="dimgrey", capsize=2)
+        axes.annotate(
+            f" {result.rate / reference.rate:.2f} ×", (max(result.rates), position), va="center", ha="left", fontsize=9
+        )
+    axes.set_yticks(range(len(ordered)), [name for name, _ in ordered])
+    axes.set_xlim(0, 1.12 * max(max(result.rates) for result in results.values()))
+    axes.set_xlabel("iterations per second, median of the rounds, from the slowest to the fastest; × the original")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--iterations", type=int, default=2000, help="in a round")
+    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME")
+    parser.add_argument("--out", type=Path, default=HERE)
+    options = parser.parse_args()
+    results, data_name = measure(options.only, options.rounds, options.iterations)
+    options.out.mkdir(parents=True, exist_ok=True)
+    text = table(results, data_name, options.iterations)
+    (options.out / "speed.md").write_text(text)
+    chart(results, options.out / "speed.png")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""How long it takes until the first reconstructions stand there.
+
+    python benchmarks/startup.py [--rounds 7] [--out DIR]
+
+Each round is a fresh process that stops the time at each step. Into DIR (here, by default) goes `startup.md`.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+# What a user's program does; `tf` alone first, so that what the package adds to it can be told.
+STEPS = """
+import json, os, sys, time
+start = time.perf_counter()
+times = {}
+def lap(step):
+    global start
+    times[step] = time.perf_counter() - start
+    start = time.perf_counter()
+import tensorflow
+lap("TensorFlow is imported")
+import matplotlib; matplotlib.use("agg")
+import vae_tf1, tensorflow.compat.v1 as tf
+lap("vae_tf1 is imported, in addition")
+data = vae_tf1.read_data_sets(sys.argv[1], seed=0)
+lap("the data is read")
+with tf.Graph().as_default():
+    vae = vae_tf1.build_vae(seed=0)
+    lap("the graph is built")
+    compiled = sys.argv[2] == "compiled"
+    with tf.Session(config=vae_tf1.session_config(compiled=compiled)) as sess:
+        report = next(vae_tf1.train(sess, vae, data, compiled=compiled))
+        lap("the first report is there")
+        figure = vae_tf1.visualize_row(report.images, report.reconstructions)
+        lap("its reconstructions are drawn")
+times["since TensorFlow was imported"] = sum(times.values()) - times["TensorFlow is imported"]
+print(json.dumps(times))
+"""
+
+
+def measure(rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Seconds of each step, in each round, for both loops."""
+    data = os.environ.get("VAE_TF1_DATA_DIR") or HERE.parent / "data"
+    seconds: dict[str, dict[str, list[float]]] = {"plain": {}, "compiled": {}}
+    for _ in range(rounds):
+        for loop, steps in seconds.items():
+            command = [sys.executable, "-c", STEPS, str(data), loop]
+            env = {**os.environ, "TQDM_DISABLE": "1", "TF_ENABLE_ONEDNN_OPTS": "0"}
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env, check=True)
+            for step, time in json.loads(done.stdout.splitlines()[-1]).items():
+                steps.setdefault(step, []).append(time)
+    return seconds
+
+
+def table(seconds: dict[str, dict[str, list[float]]]) -> str:
+    lines = ["| until | " + " | ".join(f"{loop}, s" for loop in seconds) + " |", "|---|" + "---|" * len(seconds)]
+    for step in seconds["plain"]:
+        cells = [f"{statistics.median(s[step]):.2f} ({min(s[step]):.2f}, {max(s[step]):.2f})" for s in seconds.values()]
+        lines.append(f"| {step} | {' | '.join(cells)} |")
+    rounds = len(seconds["plain"]["the data is read"])
+    lines += [
+        "",
+        f"Median (lowest, highest) of {rounds} fresh processes. Absolute times are those of one machine "
+        f"({os.cpu_count()} cores, no GPU).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--out", type=Path, default=HERE)
+    options = parser.parse_args()
+    text = table(measure(options.rounds))
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "startup.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
