@@ -5,12 +5,14 @@ import shutil
 import struct
 import time
 
+import hypothesis
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from hypothesis import strategies as st
 
 from vae_tf1 import binarize, input_data, read_data_sets
-from vae_tf1.input_data import BUILTIN_DIR, IDX_FILES
+from vae_tf1.input_data import BUILTIN_DIR, IDX_FILES, DataSet
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = IDX_FILES
 
@@ -146,6 +148,34 @@ def test_every_epoch_has_every_row_once(tiny):
     for epoch in labels.reshape(6, 10):
         np.testing.assert_array_equal(np.sort(epoch), np.sort(train.images[:, 0]))
     assert train.epochs_completed == 5  # TensorFlow 1.15 counts an epoch when the next one begins
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(st.data(), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_every_epoch_of_any_batches_is_a_permutation(data, count, seed):
+    data_set = DataSet(np.zeros([count, 1, 1], np.uint8), np.arange(count), np.random.RandomState(seed))
+    sizes = data.draw(st.lists(st.integers(1, count), max_size=60))
+    drawn = [row for size in sizes for row in data_set.next_batch(size)[1].tolist()]
+    for epoch in range(0, len(drawn) - count + 1, count):
+        assert sorted(drawn[epoch : epoch + count]) == list(range(count))
+    assert len(set(drawn[len(drawn) // count * count :])) == len(drawn) % count
+    assert data_set.epochs_completed == max(0, len(drawn) - 1) // count
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(st.data(), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_state_taken_anywhere_repeats_what_follows(data, count, seed):
+    def new():
+        return DataSet(np.zeros([count, 1, 1], np.uint8), np.arange(count), np.random.RandomState(seed))
+
+    sizes = data.draw(st.lists(st.integers(1, count), max_size=30))
+    cut = data.draw(st.integers(0, len(sizes)))
+    whole, first, second = new(), new(), new()
+    expected = [whole.next_rows(size).tolist() for size in sizes]
+    got = [first.next_rows(size).tolist() for size in sizes[:cut]]
+    second.set_state(first.get_state())
+    got += [second.next_batch(size)[1].tolist() for size in sizes[cut:]]
+    assert got == expected
 
 
 def test_next_batch_without_shuffling_is_in_order(tiny):

@@ -19,6 +19,7 @@ from collections import namedtuple
 from functools import cached_property
 from pathlib import Path
 
+import filelock
 import numpy as np
 
 IDX_FILES = (
@@ -33,6 +34,7 @@ MNIST_SHA256 = (
     "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 )
+MNIST_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"  # tensorflow-datasets has it from there too
 BUILTIN_DIR = Path(__file__).parent / "digits"
 NUM_CLASSES = 10
 
@@ -238,8 +240,8 @@ def read_data_sets(
 
     1. the four `.gz` files in `train_dir` (`train-images-idx3-ubyte.gz` and so on; Fashion-MNIST's too);
     2. tensorflow-datasets in `train_dir`, prepared there now if it was not (a download of 11.6 MB, checked);
-    3. the built-in digits, when the host of the download can't be reached (found out within 5 seconds). They are
-       not MNIST, and losses on the two do not compare: a line is printed that says so.
+    3. the built-in digits, when the files can't be downloaded (a host that can't be reached is found out within 5
+       seconds). They are not MNIST, and losses on the two do not compare: a line is printed that says so.
 
     Args:
         train_dir: directory of the data; made when there is something to download.
@@ -258,7 +260,7 @@ def read_data_sets(
         ValueError: `source` or `validation_size` is not one of those above, a file is damaged, two files do not
             belong together, or a file does not have the checksum it should have.
         OSError: `train_dir` is a file, can't be written, or holds only some of the four files; or, with
-            `source="mnist"`, the host can't be reached.
+            `source="mnist"`, MNIST can't be downloaded.
     """
     dtype = _image_dtype(dtype)
     if source == "builtin":
@@ -379,13 +381,22 @@ def _read_idx(path: Path, dimensions: int) -> np.ndarray:
             size = int(np.prod(shape, dtype=object))
             if size > _MAX_PAYLOAD:
                 raise ValueError(f"{path} declares {shape} bytes, more than any data set of this kind has; replace it.")
-            payload = file.read(size + 1)
+            payload = np.empty(size, np.uint8)
+            read = _fill(file, payload)
+            more = file.read(1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} is damaged ({error}); replace it.") from error
-    if len(payload) != size:
-        excess = "more" if len(payload) > size else f"only {len(payload)}"
-        raise ValueError(f"{path} declares {size} bytes but has {excess}; replace it.")
-    return np.frombuffer(payload, np.uint8).reshape(shape)
+    if read < size or more:
+        raise ValueError(f"{path} declares {size} bytes but has {'more' if more else f'only {read}'}; replace it.")
+    return payload.reshape(shape)
+
+
+def _fill(file, array: np.ndarray) -> int:
+    """Reads into the array, a piece at a time, so that it is not held twice; returns how many bytes there were."""
+    view, done = array.data, 0
+    while done < len(array) and (count := file.readinto(view[done : done + 2**20])):
+        done += count
+    return done
 
 
 class _UnreachableError(Exception):
@@ -398,15 +409,49 @@ def _read_tfds(data_dir: Path):
     import tensorflow_datasets as tfds
 
     builder = tfds.builder("mnist", data_dir=data_dir)
-    if not (builder.data_path.exists() and builder.is_prepared()):  # is_prepared alone warns of what is not there
-        manual = data_dir / "downloads" / "manual"
-        if not all((manual / name).is_file() for name in IDX_FILES):
-            _check_reachable(builder.URL)
-        _prepare(builder, data_dir)
+    if not _is_prepared(builder):
+        _check_writable(data_dir)
+        with filelock.FileLock(data_dir / ".lock"):  # a second process waits, and finds what the first has prepared
+            builder = tfds.builder("mnist", data_dir=data_dir)
+            if not _is_prepared(builder):
+                _prepare(builder, data_dir / "downloads" / "manual")
     # A graph of its own: the caller's default graph gets no operation, and both eager and graph mode work.
     with tf.Graph().as_default():
         train, test = tfds.as_numpy(builder.as_dataset(split=["train", "test"], batch_size=-1))
     return [*_in_file_order(train, "train"), *_in_file_order(test, "test")]
+
+
+def _is_prepared(builder) -> bool:
+    return builder.data_path.exists() and builder.is_prepared()  # is_prepared alone warns of what is not there
+
+
+def _check_writable(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data_dir):
+            pass
+    except OSError as error:
+        raise type(error)(
+            f"train_dir {data_dir} can't be written ({error.strerror}); give another directory."
+        ) from error
+
+
+def _prepare(builder, manual: Path) -> None:
+    """Has tensorflow-datasets prepare the four files of `manual`, where those are put that are not there."""
+    import tensorflow_datasets as tfds
+
+    missing = [(name, sha256) for name, sha256 in zip(IDX_FILES, MNIST_SHA256) if not (manual / name).is_file()]
+    if missing:
+        _check_reachable(MNIST_URL)
+        manual.mkdir(parents=True, exist_ok=True)
+        for name, sha256 in missing:
+            _download(f"{MNIST_URL}{name}", manual / name, sha256)
+    try:
+        builder.download_and_prepare()
+    except tfds.download.download_manager.NonMatchingChecksumError as error:
+        raise ValueError(
+            f"A file of MNIST has the wrong SHA-256 ({error}); delete it from {manual} and try again."
+        ) from error
 
 
 def _check_reachable(url: str) -> None:
@@ -432,23 +477,31 @@ def _check_reachable(url: str) -> None:
         raise _UnreachableError(f"{url} can't be reached ({type(failure[0]).__name__})") from failure[0]
 
 
-def _prepare(builder, data_dir: Path) -> None:
-    import tensorflow_datasets as tfds
+def _download(url: str, path: Path, sha256: str) -> None:
+    """Puts the file at `path` when it is whole and has its checksum; tensorflow-datasets would wait for ever.
 
+    Raises:
+        _UnreachableError: it can't be had; nothing is left of it.
+    """
+    import requests
+
+    part = path.with_suffix(".part")
+    retry = requests.adapters.Retry(3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504])
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=data_dir):
-            pass
-    except OSError as error:
-        raise type(error)(
-            f"train_dir {data_dir} can't be written ({error.strerror}); give another directory."
-        ) from error
-    try:
-        builder.download_and_prepare()
-    except tfds.download.download_manager.NonMatchingChecksumError as error:
-        raise ValueError(
-            f"A file of MNIST has the wrong SHA-256 ({error}); delete it from {data_dir / 'downloads'} and try again."
-        ) from error
+        with requests.Session() as session:
+            session.mount(url, requests.adapters.HTTPAdapter(max_retries=retry))
+            with session.get(url, stream=True, timeout=_REACH_SECONDS) as response, part.open("wb") as file:
+                if not response.ok:
+                    raise _UnreachableError(f"{url} answers {response.status_code} {response.reason}")
+                for block in response.iter_content(2**16):
+                    file.write(block)
+        if _sha256(part) != sha256:
+            raise _UnreachableError(f"what {url} gives is not MNIST's file (SHA-256)")
+        part.replace(path)
+    except requests.RequestException as error:
+        raise _UnreachableError(f"{url} can't be downloaded ({type(error).__name__})") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _in_file_order(rows, split: str):
