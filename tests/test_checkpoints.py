@@ -1,5 +1,6 @@
 """Training that is stopped, killed or disturbed ends with the weights, to the bit, of training that is not."""
 
+import json
 import multiprocessing
 import os
 import random
@@ -395,6 +396,49 @@ def test_an_initial_checkpoint_is_found_by_its_directory_and_index_too(tmp_path)
     run(tmp_path, 3)
     for path in tmp_path, tmp_path / "iterations-3", tmp_path / "iterations-3" / "model.ckpt.index":
         assert start_from(path)["encoder/fc1/biases"].any()
+
+
+class Spy:
+    """Notes, in a file, that it was unpickled."""
+
+    def __init__(self, note):
+        self.note = note
+
+    def __reduce__(self):
+        return Path.touch, (self.note,)
+
+
+def test_no_pickle_is_read(tmp_path):
+    run(tmp_path / "run", iterations=3)
+    state = newest(tmp_path / "run") / "training.npz"
+    arrays = dict(np.load(state))
+    np.savez(state, **{**arrays, "json": np.array([Spy(tmp_path / "unpickled")], object)})
+    with pytest.warns(UserWarning, match="Object arrays cannot be loaded"):
+        run(tmp_path / "run")
+    assert not (tmp_path / "unpickled").exists()
+
+
+def test_a_checkpoint_does_not_lead_out_of_its_directory(tmp_path):
+    run(tmp_path / "run", iterations=3)
+    state = newest(tmp_path / "run") / "training.npz"
+    arrays = dict(np.load(state))
+    document = json.loads(str(arrays["json"]))
+    document["files"]["../../elsewhere"] = "0" * 64
+    (tmp_path / "elsewhere").touch()
+    np.savez(state, **{**arrays, "json": json.dumps(document)})
+    with pytest.warns(UserWarning, match=r"\.\./\.\./elsewhere is outside it"):
+        run(tmp_path / "run")
+
+
+def test_a_directory_that_is_deleted_meanwhile_is_made_again(tmp_path, whole):
+    with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
+        vae = build_vae(seed=0)
+        data = read_data_sets("unused", source="builtin", seed=0)
+        for report in train(session, vae, data, 30, 20, 7, checkpoint_dir=tmp_path / "run"):
+            if report.iteration == 14:
+                shutil.rmtree(tmp_path / "run")
+    assert newest(tmp_path / "run").name == "iterations-30"
+    assert_same(run(tmp_path / "run")[1], whole[1])
 
 
 def test_a_damaged_initial_checkpoint(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from vae_tf1 import Estimate, binarize, build_vae, evaluate, session_config
+from vae_tf1 import Estimate, binarize, build_vae, evaluate, export_saved_model, log_likelihood, session_config
 
 
 @pytest.fixture
@@ -50,3 +50,18 @@ def test_bad_arguments(session, vae, digits):
         evaluate(session, vae, digits.test.images[:5], batch_size=0)
     with pytest.raises(ValueError, match=r"images \[N, 784\]"):
         evaluate(session, vae, digits.test.images[0])
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        evaluate,
+        lambda session, vae, images: log_likelihood(session, vae, images, 2),
+        lambda session, vae, images: export_saved_model(session, vae, "unused"),
+    ],
+    ids=["evaluate", "log_likelihood", "export_saved_model"],
+)
+def test_before_training_the_way_out_is_named(graph, digits, use):
+    vae = build_vae()
+    with tf.Session() as session, pytest.raises(ValueError, match=r"no values in sess yet; iterate over train"):
+        use(session, vae, digits.test.images[:2])

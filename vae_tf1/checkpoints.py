@@ -150,7 +150,7 @@ class Checkpoints:
         unfinished = self._directory / _UNFINISHED
         try:
             shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir()
+            unfinished.mkdir(parents=True)
             with self._sess.graph.as_default():
                 self._saver.save(self._sess, str(unfinished / _MODEL), write_meta_graph=False, write_state=False)
             document = {
@@ -254,6 +254,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise ValueError(f"{_STATE}: {error}") from error
     document = json.loads(str(arrays.pop("json")))
     for name, sha256 in document["files"].items():
+        if Path(name).name != name:
+            raise ValueError(f"{name} is outside it")
         if _sha256(path / name) != sha256:
             raise ValueError(f"{name} has changed")
     return document, arrays

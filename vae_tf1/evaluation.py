@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from tqdm.auto import tqdm
 
 from vae_tf1.input_data import binarize
-from vae_tf1.model import VAE, check_session, decode, random_operations
+from vae_tf1.model import VAE, check_session, decode, needing_weights, random_operations
 from vae_tf1.weights import load_weights, weights_of
 
 # Images, and samples of each, that are decoded at once: 2000 rows of logits are 6 MB, measured to be a fast size.
@@ -73,8 +73,8 @@ def evaluate(sess: tf.Session, vae: VAE, images: np.ndarray, batch_size: int = 1
         `Evaluation(negative_elbo, reconstruction, kl_divergence)`, each a mean with its standard error.
 
     Raises:
-        ValueError: `sess` is of another graph, `images` has no row or is not [N, 784] in [0, 1], or `batch_size` is
-            below 1.
+        ValueError: `sess` is of another graph or has no weights yet, `images` has no row or is not [N, 784] in [0, 1],
+            or `batch_size` is below 1.
     """
     check_session(sess, vae)
     images = binarize(images)
@@ -85,7 +85,9 @@ def evaluate(sess: tf.Session, vae: VAE, images: np.ndarray, batch_size: int = 1
     epsilon = random_operations(vae)[0].outputs[0]
     noise = np.random.default_rng(seed).standard_normal([len(images), epsilon.shape[1]], dtype=np.float32)
     terms = sess.make_callable([vae.reconstruction, vae.kl_divergence], feed_list=[vae.x, epsilon])
-    batches = [terms(images[i : i + batch_size], noise[i : i + batch_size]) for i in range(0, len(images), batch_size)]
+    parts = [slice(i, i + batch_size) for i in range(0, len(images), batch_size)]
+    with needing_weights():
+        batches = [terms(images[part], noise[part]) for part in parts]
     reconstruction, kl_divergence = (np.concatenate(term).astype(np.float64) for term in zip(*batches))
     return Evaluation(*map(Estimate.of, (reconstruction + kl_divergence, reconstruction, kl_divergence)))
 
@@ -125,7 +127,8 @@ def log_likelihood(
         float64 [N], one estimate an image.
 
     Raises:
-        ValueError: `sess` is of another graph, `images` is not [N, 784] in [0, 1], or `num_samples` is below 1.
+        ValueError: `sess` is of another graph or has no weights yet, `images` is not [N, 784] in [0, 1], or
+            `num_samples` is below 1.
     """
     check_session(sess, vae)
     images = binarize(images)

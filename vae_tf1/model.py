@@ -259,6 +259,18 @@ def check_session(sess: tf.Session, vae: VAE) -> None:
         )
 
 
+@contextlib.contextmanager
+def needing_weights():
+    """Inside, a run of the session that finds a variable without a value raises ValueError."""
+    try:
+        yield
+    except tf.errors.FailedPreconditionError as error:
+        raise ValueError(
+            "The weights of vae have no values in sess yet; iterate over train(sess, vae, ...), "
+            "or restore a checkpoint, first."
+        ) from error
+
+
 def variables_of(vae: VAE) -> list[tf.Variable]:
     """The variables that `vae.train_step` reads or writes: weights, Adam's slots and powers; not another VAE's."""
     upstream = upstream_of([vae.train_step])

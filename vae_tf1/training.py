@@ -100,7 +100,8 @@ def train(
             images are not [N, 784] with pixels in [0, 1], `data.validation` has fewer than 5 images,
             `checkpoint_dir` or `initial_checkpoint` is of another run, of more iterations, or damaged, or `compiled`
             is set for a VAE of other than resource variables.
-        FloatingPointError: the loss of an iteration is infinite or not a number; the message names the iteration.
+        FloatingPointError: a loss, or a weight that was to be saved, is infinite or not a number; the message names
+            the iteration, and the checkpoints are those from before.
         RuntimeError: another training run is using `checkpoint_dir`.
         OSError: a directory can't be written; the checkpoints in it are as they were.
     """
@@ -262,6 +263,14 @@ class _Run:
         """Writes a checkpoint, if there is a place for it and something new to write."""
         if self._store is None or self.done == self._saved:
             return
+        with self.sess.graph.as_default():
+            values = self.sess.run({variable.op.name: variable for variable in variables_of(self._vae)})
+        for name, value in values.items():
+            if not np.isfinite(value).all():  # seen in a loss one iteration later only
+                raise FloatingPointError(
+                    f"{name} is no longer finite after iteration {self.done - 1}, so no checkpoint is written; "
+                    "train from the last one, or look at the images of that batch."
+                )
         state = {"losses": self._losses, "reports": [report[:4] for report in self._reports]}
         images = 255 * np.array([report.images for report in self._reports])
         reconstructions = np.array([report.reconstructions for report in self._reports])

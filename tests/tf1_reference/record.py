@@ -5,6 +5,7 @@ For Python 3.7 with `tensorflow==1.15.5`; it imports nothing of vae_tf1. README.
     python record.py train DATA_DIR SEED ITERATIONS OUT.json [CHECKPOINT]
     python record.py seeds DIGITS_DIR MNIST_DIR OUT.json
     python record.py batches OUT.json
+    python record.py numerics OUT.json
     python record.py restore CHECKPOINT DATA_DIR OUT.json
 """
 
@@ -59,6 +60,7 @@ def build(seed):
     return {
         "x": x,
         "mu_logvar": mu_logvar,
+        "x_logits": x_logits,
         "x_hat": x_hat,
         "epsilon": tf.get_default_graph().get_tensor_by_name("decoder/random_normal:0"),
         "reconstruction": reconstruction,
@@ -185,6 +187,33 @@ def batches():
     return cases
 
 
+def numerics():
+    """What extreme values give: the loss in nats, and which gradients are not finite numbers."""
+    vae = build(0)
+    weights = tf.trainable_variables()
+    x_logits, mu_logvar = vae["x_logits"], vae["mu_logvar"]
+    names = ["mu_logvar", "x_logits"] + [variable.op.name for variable in weights]
+    gradients = dict(zip(names, tf.gradients(vae["loss"], [mu_logvar, x_logits, *weights])))
+    black, white = np.zeros([2, 784], np.float32), np.ones([2, 784], np.float32)
+    noise = np.tile(np.float32([-1, 1]), 64).reshape(2, 64)
+    cases = {"black images": {vae["x"]: black}, "white images": {vae["x"]: white}}
+    for logvar in -120, -104, -103, -89, -88, -87, -50, 50, 87, 88:
+        posterior = np.concatenate([np.zeros([2, 64]), np.full([2, 64], logvar)], axis=1)
+        cases[f"log-variances of {logvar}"] = {vae["x"]: black, mu_logvar: posterior}
+    for logit in -1e4, 1e4:
+        for name, x in ("black", black), ("white", white):
+            cases[f"logits of {logit:+.0e}, {name} images"] = {vae["x"]: x, x_logits: np.full([2, 784], logit)}
+    record = {}
+    with tf.Session(config=ONE_THREAD) as sess:
+        sess.run(tf.global_variables_initializer())
+        for name, feed in cases.items():
+            feed[vae["epsilon"]] = noise
+            loss, values = sess.run([vae["loss"], gradients], feed)
+            not_finite = sorted(what for what, value in values.items() if not np.isfinite(value).all())
+            record[name] = {"loss": str(loss), "not finite": not_finite}
+    return record
+
+
 def restore(checkpoint, data_dir):
     data = input_data.read_data_sets(data_dir)
     vae = build(0)
@@ -204,6 +233,9 @@ if __name__ == "__main__":
     elif command == "batches":
         (out,) = arguments
         result = batches()
+    elif command == "numerics":
+        (out,) = arguments
+        result = numerics()
     elif command == "restore":
         checkpoint, data_dir, out = arguments
         result = restore(checkpoint, data_dir)
