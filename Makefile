@@ -13,7 +13,7 @@ else
 override export VAE_TF1_DATA_DIR := $(if $(filter /%,$(VAE_TF1_DATA_DIR)),,$(CURDIR)/)$(VAE_TF1_DATA_DIR)
 endif
 
-.PHONY: notebook notebooks fresh test soak bench lint lab lock clean
+.PHONY: notebook notebooks fresh test soak bench matrix audit lint lab lock clean
 
 notebook: fresh build/vae_mnist.html  ## Run the main notebook from the top; leaves build/vae_mnist.ipynb and .html
 
@@ -39,6 +39,20 @@ bench: $(READY)  ## Measure this project and its peers side by side; about 20 mi
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/startup.py
+
+matrix:  ## Run the tests with every Python that pyproject.toml allows, where pyenv or PATH has it
+	@for minor in 10 11 12 13; do \
+		python=$$(ls -d "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.$$minor.*/bin/python 2>/dev/null | tail -n 1); \
+		python=$${python:-$$(command -v python3.$$minor)}; \
+		if [ -z "$$python" ]; then results="$$results\nPython 3.$$minor: not found"; continue; fi; \
+		if $(MAKE) test PYTHON="$$python" VENV=build/python3.$$minor; then result=passed; else result=FAILED; fi; \
+		results="$$results\n$$($$python --version): $$result"; \
+	done; \
+	printf "$$results\n"; \
+	case "$$results" in *FAILED*) exit 1;; esac
+
+audit: $(READY)  ## Look the locked versions up in a database of known vulnerabilities
+	$(BIN)/uv tool run pip-audit@2.10.1 --disable-pip --require-hashes -r requirements.txt
 
 lint: $(READY)  ## Check style and types
 	$(BIN)/ruff check

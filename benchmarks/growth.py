@@ -9,15 +9,20 @@ and how much memory it took at most. Into DIR (here, by default) go `growth.md` 
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator
+
 HERE = Path(__file__).parent
 LOOPS = ("compiled", "plain")
 BATCH_SIZES = (25, 50, 100, 200, 400, 800, 1600, 3200)
 WIDTHS = (128, 256, 512, 1024, 2048)
+PER_LAP = 100  # iterations that are timed together, a report included
 
 
 def one(loop: str, batch_size: int, hidden_units: int, seconds: float) -> dict:
@@ -31,17 +36,19 @@ def one(loop: str, batch_size: int, hidden_units: int, seconds: float) -> dict:
     data = vae_tf1.read_data_sets(os.environ.get("VAE_TF1_DATA_DIR") or HERE.parent / "data", seed=0)
     with tf.Graph().as_default(), tf.Session(config=vae_tf1.session_config(compiled=compiled)) as sess:
         vae = vae_tf1.build_vae(seed=0, hidden_units=hidden_units)
-        reports = vae_tf1.train(sess, vae, data, 10**9, batch_size, report_every=20, compiled=compiled)
+        reports = vae_tf1.train(sess, vae, data, 10**9, batch_size, report_every=PER_LAP, compiled=compiled)
         next(reports)
         next(reports)
         times: list[float] = []
         begin = time.perf_counter()
-        while len(times) < 3 or time.perf_counter() - begin < seconds:
+        while len(times) < 2 or time.perf_counter() - begin < seconds:
             start = time.perf_counter()
             next(reports)
             times.append(time.perf_counter() - start)
-    rate = 20 / sorted(times)[len(times) // 2]
-    return {"rate": rate, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {
+        "rate": PER_LAP / statistics.median(times),
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def measure(sizes: list[tuple[int, int]], seconds: float) -> dict[tuple[str, int, int], dict]:
@@ -78,8 +85,6 @@ def table(results: dict[tuple[str, int, int], dict]) -> str:
 
 
 def chart(results: dict[tuple[str, int, int], dict], path: Path) -> None:
-    import matplotlib.pyplot as plt
-
     figure, axes = plt.subplots(2, 2, figsize=(9, 6.5), layout="constrained", sharex="col")
     for loop, colour in zip(LOOPS, ("tab:orange", "tab:blue")):
         batches = sorted(key for key in results if key[0] == loop and key[2] == min(WIDTHS))
@@ -97,11 +102,14 @@ def chart(results: dict[tuple[str, int, int], dict], path: Path) -> None:
         axes[1, column].set_xlabel(label)
         for row in (0, 1):
             axes[row, column].set_xscale("log", base=2)
-            axes[row, column].set_yscale("log")
             axes[row, column].set_xticks(values, values)
-            axes[row, column].minorticks_off()
-            axes[row, column].yaxis.set_major_formatter("{x:,.0f}")
             axes[row, column].grid(alpha=0.3)
+            axes[row, column].yaxis.set_major_formatter("{x:,.0f}")
+        axes[1, column].set_ylim(0)
+        axes[0, column].set_yscale("log")
+        axes[0, column].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes[0, column].yaxis.set_major_formatter("{x:,.0f}")
+        axes[0, column].minorticks_off()
     axes[0, 0].legend(frameon=False)
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -128,6 +128,59 @@ def test_vae_mnist_goes_on_after_a_restart_and_explore_latent_space_after_it(tmp
     assert len(outputs(third, "image/png")) == 6
 
 
+def test_cells_in_another_order_work_or_say_what_to_do(tmp_path):
+    """The graph built again after training, a test before it, checkpoints and data deleted in between."""
+    notebook = nbformat.read(NOTEBOOKS / "vae_mnist.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+    def cell_with(text):
+        (cell,) = [cell for cell in code if text in cell.source]
+        return cell
+
+    imports, data = cell_with("import tensorflow.compat.v1"), cell_with("read_data_sets(")
+    graph, training, test = cell_with("vae = build_vae("), cell_with("in train(sess"), cell_with("test = evaluate(")
+
+    def own(source):
+        return nbformat.v4.new_code_cell(source)
+
+    setup = [imports, *[cell for cell in code if is_parameters(cell)], own("iterations, seed = 200, 5"), data]
+    notebook.cells = [
+        nbformat.from_dict({**cell, "id": f"cell-{i}"})
+        for i, cell in enumerate(
+            [
+                training,  # after a restart of the kernel: NameError, as in any notebook
+                *setup,
+                graph,
+                own("sess = tf.Session()"),
+                test,  # before training
+                training,
+                test,
+                graph,
+                test,  # of a graph that is not the session's
+                training,  # goes on
+                test,
+                own("import shutil; shutil.rmtree(checkpoint_dir); iterations = 100"),
+                graph,
+                training,  # from the start
+                own("data_dir = 'gone'; iterations = 300"),
+                data,
+                training,  # on the built-in digits
+                test,
+            ]
+        )
+    ]
+    execute(notebook, tmp_path, allow_errors=True)
+    errors = [f"{output.ename}: {output.evalue}" for output in outputs(notebook) if output.output_type == "error"]
+    assert [error.split(":")[0] for error in errors] == ["NameError", "ValueError", "ValueError"]
+    assert "The weights of vae have no values in sess yet; iterate over train(sess, vae, ...)" in errors[1]
+    assert "sess runs another graph than the one vae was built in" in errors[2]
+    said = printed(notebook)
+    assert said.count("test images after 200 iterations") == 2
+    assert said.count("Going on after 200 iterations") == 1
+    assert "NOT MNIST" in said
+    assert "test images after 300 iterations" in said
+
+
 @pytest.mark.slow
 def test_explore_latent_space_trains_where_there_is_no_checkpoint(tmp_path):
     notebook = run_notebook(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from vae_tf1 import binarize, build_vae, export_saved_model, session_config
+from vae_tf1 import binarize, build_vae, evaluate, export_saved_model, log_likelihood, session_config, train
 
 # Programs that know TensorFlow and nothing of this package.
 TENSORFLOW_2 = """
@@ -114,3 +114,19 @@ def test_a_path_that_cannot_be_written(trained, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="can't be written to"):
         export_saved_model(*trained, tmp_path / "file" / "model")
+
+
+def test_a_model_of_other_sizes_goes_all_the_way(digits, tmp_path):
+    with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
+        vae = build_vae(seed=0, hidden_units=32, latent_dimensions=3)
+        reports = list(train(session, vae, digits, iterations=200, report_every=100))
+        assert reports[1].loss < reports[0].loss
+        negative_elbo = evaluate(session, vae, digits.test.images[:200]).negative_elbo
+        assert log_likelihood(session, vae, digits.test.images[:200], 50).mean() > -negative_elbo
+        export_saved_model(session, vae, tmp_path / "model")
+        expected = session.run(vae.mu_logvar, {vae.x: binarize(digits.test.images[:4])})
+    with tf.Graph().as_default(), tf.Session() as session:
+        signature = tf.saved_model.load(session, ["serve"], str(tmp_path / "model")).signature_def["encode"]
+        images = binarize(digits.test.images[:4])
+        mean = session.run(signature.outputs["mean"].name, {signature.inputs["images"].name: images})
+    np.testing.assert_allclose(mean, expected[:, :3], rtol=1e-5, atol=1e-5)

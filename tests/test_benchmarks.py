@@ -1,0 +1,44 @@
+"""Tiny runs of the benchmarks, with the contenders that need no environment of their own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+PNG = b"\x89PNG"
+
+
+def run(script, *arguments, out):
+    command = [sys.executable, BENCHMARKS / script, *arguments, "--out", out]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_speed(tmp_path):
+    names = ["vae_tf1, compiled", "vae_tf1, plain", "matrix products, NumPy"]
+    run("speed.py", "--rounds", "2", "--iterations", "20", "--only", *names, out=tmp_path)
+    table = (tmp_path / "speed.md").read_text()
+    rows = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("|")]
+    assert {row[0] for row in rows[2:]} == set(names)
+    negative_elbos = {row[0]: row[5] for row in rows[2:]}
+    assert negative_elbos.pop("matrix products, NumPy") == ""
+    assert all(100 < float(nats) < 500 for nats in negative_elbos.values())
+    assert (tmp_path / "speed.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.slow
+def test_growth(tmp_path):
+    run("growth.py", "--seconds", "0.1", "--sizes", "50", "128", "100", "256", out=tmp_path)
+    table = (tmp_path / "growth.md").read_text().splitlines()
+    assert [line.split("|")[1:3] for line in table[2:4]] == [[" 50 ", " 128 "], [" 100 ", " 256 "]]
+    assert (tmp_path / "growth.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.slow
+def test_startup(tmp_path):
+    assert "| its reconstructions are drawn | " in run("startup.py", "--rounds", "1", out=tmp_path)
+
+
+def test_readme_has_the_table_that_was_measured():
+    assert (BENCHMARKS / "speed.md").read_text() in (BENCHMARKS.parent / "README.md").read_text()
