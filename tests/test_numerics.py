@@ -73,6 +73,7 @@ def test_training_stays_finite_or_stops_and_says_where(tmp_path, logvar, compile
             finite = False
             said = str(error)
         values = session.run(tf.global_variables())
+    assert finite == (abs(logvar) <= 120 and logvar < 0)
     if finite:
         assert all(np.isfinite(value).all() for value in values)
     else:

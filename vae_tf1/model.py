@@ -123,7 +123,8 @@ def sample_latent(mu_logvar):
         z, float32 [N, D], differentiable with respect to `mu_logvar`.
     """
     mu, logvar = tf.split(mu_logvar, num_or_size_splits=2, axis=1)
-    stddev = tf.sqrt(tf.exp(logvar))
+    # exp(-87) is the least that float32 holds in full; the root of a zero would have no derivative.
+    stddev = tf.sqrt(tf.exp(tf.maximum(logvar, -87.0)))
     epsilon = tf.random_normal(tf.shape(stddev), seed=_op_seed(_EPSILON))
     return mu + stddev * epsilon
 
