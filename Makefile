@@ -13,6 +13,7 @@ else
 override export VAE_TF1_DATA_DIR := $(if $(filter /%,$(VAE_TF1_DATA_DIR)),,$(CURDIR)/)$(VAE_TF1_DATA_DIR)
 endif
 
+.NOTPARALLEL:
 .PHONY: notebook notebooks fresh test soak bench matrix audit lint lab lock clean
 
 notebook: fresh build/vae_mnist.html  ## Run the main notebook from the top; leaves build/vae_mnist.ipynb and .html

@@ -1,8 +1,8 @@
 """How the cost of training grows with the size of the batch and the width of the hidden layers.
 
-    python benchmarks/growth.py [--seconds 4] [--out DIR]
+    python benchmarks/growth.py [--seconds 4] [--sizes 100 128 ...] [--out DIR]
 
-For each size and each loop, a process of its own trains on made-up images for some seconds and says how fast it went,
+For each size and each loop, a process of its own trains for some seconds and says how fast it went,
 and how much memory it took at most. Into DIR (here, by default) go `growth.md` and `growth.png`.
 """
 

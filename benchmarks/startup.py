@@ -1,6 +1,6 @@
 """How long it takes until the first reconstructions stand there.
 
-    python benchmarks/startup.py [--rounds 7] [--out DIR]
+    python benchmarks/startup.py [--rounds 5] [--out DIR]
 
 Each round is a fresh process that stops the time at each step. Into DIR (here, by default) goes `startup.md`.
 """
@@ -74,7 +74,7 @@ def table(seconds: dict[str, dict[str, list[float]]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
     text = table(measure(options.rounds))

@@ -30,10 +30,11 @@ def digits():
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
     """The directory of MNIST's four IDX files; the test is skipped where it is not."""
-    directory = Path(os.environ.get("VAE_TF1_DATA_DIR", Path(__file__).parent.parent / "data"))
-    if not all((directory / name).is_file() for name in vae_tf1.input_data.IDX_FILES):
-        pytest.skip(f"MNIST's IDX files are not in {directory}; set VAE_TF1_DATA_DIR")
-    return directory
+    data = Path(os.environ.get("VAE_TF1_DATA_DIR", Path(__file__).parent.parent / "data"))
+    for directory in data, data / "downloads" / "manual":
+        if all((directory / name).is_file() for name in vae_tf1.input_data.IDX_FILES):
+            return directory
+    pytest.skip(f"MNIST's IDX files are not in {data}; set VAE_TF1_DATA_DIR")
 
 
 @pytest.fixture(scope="session")

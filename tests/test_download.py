@@ -87,7 +87,7 @@ def files_in(directory) -> dict[str, bytes]:
 
 FAILURES = {
     "404": ([404], "answers 404 Not Found"),
-    "500 again and again": ([500] * 9, "can't be downloaded"),
+    "500 again and again": ([500] * 9, "answers 500 Internal Server Error"),
     "stall": (["stall"], "can't be downloaded"),
     "cut": (["cut"], "can't be downloaded"),
     "wrong bytes": (["wrong bytes"], "is not MNIST's file"),
@@ -187,7 +187,7 @@ def test_stopped_in_the_middle(host, tmp_path, number):
     assert files_in(manual) == FILES
 
 
-def test_two_processes_at_once_and_then_one_that_may_only_read(mnist_dir, mnist, tmp_path):
+def test_two_processes_at_once_and_then_one_that_may_only_read(mnist_dir, mnist, tmp_path, monkeypatch):
     server = Host({name: (mnist_dir / name).read_bytes() for name in IDX_FILES})
     command = [sys.executable, "-c", DOWNLOAD, server.url, tmp_path]
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
@@ -197,6 +197,7 @@ def test_two_processes_at_once_and_then_one_that_may_only_read(mnist_dir, mnist,
     server.server_close()
     for path in [tmp_path, *tmp_path.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
+    monkeypatch.setattr(input_data, "_check_writable", None)  # not called, which a superuser's rights would not show
     try:
         assert read_data_sets(tmp_path, source="mnist").fingerprint() == mnist.fingerprint()
     finally:

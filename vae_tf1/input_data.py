@@ -258,7 +258,7 @@ def read_data_sets(
     Raises:
         TypeError: `dtype` is neither float32 nor uint8.
         ValueError: `source` or `validation_size` is not one of those above, a file is damaged, two files do not
-            belong together, or a file does not have the checksum it should have.
+            belong together, or a file that was placed by hand does not have the checksum it should have.
         OSError: `train_dir` is a file, can't be written, or holds only some of the four files; or, with
             `source="mnist"`, MNIST can't be downloaded.
     """
@@ -400,7 +400,7 @@ def _fill(file, array: np.ndarray) -> int:
 
 
 class _UnreachableError(Exception):
-    """Why the host of MNIST can't be reached; half a sentence."""
+    """Why MNIST can't be downloaded; half a sentence."""
 
 
 def _read_tfds(data_dir: Path):
@@ -464,7 +464,7 @@ def _check_reachable(url: str) -> None:
         try:
             requests.head(url, timeout=_REACH_SECONDS, allow_redirects=False)
             failure.append(None)
-        except requests.RequestException as error:
+        except Exception as error:  # whatever it is, it is why there is no answer
             failure.append(error)
 
     # A thread, because a timeout of the connection does not bound the time that looking up its name takes.
@@ -486,7 +486,7 @@ def _download(url: str, path: Path, sha256: str) -> None:
     import requests
 
     part = path.with_suffix(".part")
-    retry = requests.adapters.Retry(3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504])
+    retry = requests.adapters.Retry(3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504], raise_on_status=False)
     try:
         with requests.Session() as session:
             session.mount(url, requests.adapters.HTTPAdapter(max_retries=retry))
@@ -500,6 +500,10 @@ def _download(url: str, path: Path, sha256: str) -> None:
         part.replace(path)
     except requests.RequestException as error:
         raise _UnreachableError(f"{url} can't be downloaded ({type(error).__name__})") from error
+    except OSError as error:
+        raise type(error)(
+            f"{path} can't be written ({error.strerror or error}); make room there, or give another directory."
+        ) from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -74,18 +74,18 @@ def train(
 
     With `checkpoint_dir`, a checkpoint is written at every report, at the end, and when training is interrupted or the
     loop over it left. Called again with the same directory, in this process or another, training goes on after the
-    last one; a seeded run then ends with the same weights, to the bit, as one that was never stopped. (`evaluate` and
-    `log_likelihood` in between change nothing; running `vae.x_hat` or `vae.loss` yourself draws from the noise of the
-    run, and is not repeated.)
+    last one; a seeded run, in one of the two loops, then ends with the same weights, to the bit, as one that was never
+    stopped. (`evaluate` and `log_likelihood` in between change nothing; running `vae.x_hat` or `vae.loss` yourself
+    draws from the noise of the run, and is not repeated.)
 
     Args:
-        sess: a session on the graph of `vae`, opened with `session_config()`.
+        sess: a session on the graph of `vae`, opened with `session_config()` (with `compiled=True` as here).
         vae: from `build_vae`.
         data: from `read_data_sets`; labels are not used.
         iterations: training steps, 0 or more; with `checkpoint_dir` those of earlier calls count.
         batch_size: images per step, from 1 to the size of `data.train`.
         report_every: a report is yielded at every iteration that this divides: 0, 1000, 2000, ...
-        compiled: run many iterations at once, as one program that XLA compiles. Two to three times as fast; the same
+        compiled: run many iterations at once, as one program that XLA compiles. About twice as fast; the same
             batches, reports and checkpoints, but other noise and rounding: the same model statistically.
         checkpoint_dir: where to keep checkpoints, and to go on from those that are there.
         initial_checkpoint: a checkpoint of `tf.train.Saver` to start from where `checkpoint_dir` has none yet, such as
@@ -120,8 +120,10 @@ def train(
     if report_every < 1:
         raise ValueError(f"report_every is {report_every}; give 1 or more.")
     binarize(data.validation.images[:SHOWN_IMAGES])  # raises for images that it can't take
+    with _interrupt_deferred():  # a program that is half built would stay in the graph
+        run = _Run(sess, vae, data, batch_size, compiled)
     return _train(
-        _Run(sess, vae, data, batch_size, compiled),
+        run,
         iterations,
         report_every,
         checkpoint_dir,
@@ -251,7 +253,8 @@ class _Run:
         loss, reconstruction, kl_divergence = np.mean(self._losses, axis=0).tolist()
         report = Report(iteration, loss, reconstruction, kl_divergence, images, reconstructions)
         self._losses.clear()
-        self._reports.append(report)
+        if self._store is not None:
+            self._reports.append(report)
         if (
             self.summaries is not None
         ):  # before the checkpoint: what comes twice is superseded, what is left out is lost

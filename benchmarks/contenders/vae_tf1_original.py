@@ -1,4 +1,4 @@
-"""The original's graph and loop under TensorFlow 1.15.5, as the records of the tests were made with."""
+"""The original's graph and loop under TensorFlow 1.15.5, in a session of default threads as it had."""
 
 import pathlib
 import sys

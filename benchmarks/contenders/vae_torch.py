@@ -1,4 +1,4 @@
-"""The same model in PyTorch: eager with fused Adam, or the whole step under `torch.compile`."""
+"""The same model in PyTorch: eager with fused Adam, or with forward and backward under `torch.compile`."""
 
 import sys
 from functools import partial
