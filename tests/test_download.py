@@ -187,6 +187,7 @@ def test_stopped_in_the_middle(host, tmp_path, number):
     assert files_in(manual) == FILES
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_and_then_one_that_may_only_read(mnist_dir, mnist, tmp_path, monkeypatch):
     server = Host({name: (mnist_dir / name).read_bytes() for name in IDX_FILES})
     command = [sys.executable, "-c", DOWNLOAD, server.url, tmp_path]
