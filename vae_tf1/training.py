@@ -255,9 +255,8 @@ class _Run:
         self._losses.clear()
         if self._store is not None:
             self._reports.append(report)
-        if (
-            self.summaries is not None
-        ):  # before the checkpoint: what comes twice is superseded, what is left out is lost
+        # Before the checkpoint: what comes twice is superseded, what is left out is lost.
+        if self.summaries is not None:
             self.summaries.write(report)
         self.save()
         return report
