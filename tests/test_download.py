@@ -13,8 +13,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from vae_tf1 import input_data, read_data_sets
-from vae_tf1.input_data import IDX_FILES
+import vae_tf1.mnist
+from vae_tf1 import read_data_sets
+from vae_tf1.idx import IDX_FILES
 
 FILES = {name: gzip.compress(os.urandom(50_000)) for name in IDX_FILES}
 
@@ -67,9 +68,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def host(monkeypatch):
     """The host of MNIST, with other files; it is given up after half a second."""
     server = Host()
-    monkeypatch.setattr(input_data, "MNIST_URL", server.url)
-    monkeypatch.setattr(input_data, "MNIST_SHA256", [hashlib.sha256(data).hexdigest() for data in FILES.values()])
-    monkeypatch.setattr(input_data, "_REACH_SECONDS", 0.5)
+    monkeypatch.setattr(vae_tf1.mnist, "MNIST_URL", server.url)
+    monkeypatch.setattr(vae_tf1.mnist, "MNIST_SHA256", [hashlib.sha256(data).hexdigest() for data in FILES.values()])
+    monkeypatch.setattr(vae_tf1.mnist, "_REACH_SECONDS", 0.5)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     yield server
     server.shutdown()
@@ -78,7 +79,7 @@ def host(monkeypatch):
 
 def prepare(directory):
     """The download, with a tensorflow-datasets that has nothing left to do."""
-    input_data._prepare(SimpleNamespace(download_and_prepare=lambda: None), directory)
+    vae_tf1.mnist._prepare(SimpleNamespace(download_and_prepare=lambda: None), directory)
 
 
 def files_in(directory) -> dict[str, bytes]:
@@ -98,7 +99,7 @@ FAILURES = {
 @pytest.mark.parametrize("answers", FAILURES)
 def test_after_a_failure_nothing_half_is_there_and_the_next_try_succeeds(host, tmp_path, answers):
     host.answers, says = list(FAILURES[answers][0]), FAILURES[answers][1]
-    with pytest.raises(input_data._UnreachableError, match=says) as error:
+    with pytest.raises(vae_tf1.mnist._UnreachableError, match=says) as error:
         prepare(tmp_path)
     assert host.url in str(error.value)
     assert files_in(tmp_path).items() <= FILES.items()
@@ -120,7 +121,7 @@ def test_a_moment_of_trouble_and_a_redirect_are_overcome(host, tmp_path, answers
 def test_a_redirect_to_other_bytes_is_refused(host, tmp_path):
     elsewhere = Host({name: data[::-1] for name, data in FILES.items()})
     host.answers, host.elsewhere = ["redirect"], elsewhere.url
-    with pytest.raises(input_data._UnreachableError, match="is not MNIST's file"):
+    with pytest.raises(vae_tf1.mnist._UnreachableError, match="is not MNIST's file"):
         prepare(tmp_path)
     assert files_in(tmp_path) == {}
     elsewhere.shutdown()
@@ -134,7 +135,7 @@ def test_a_proxy_that_refuses(host, tmp_path, monkeypatch, proxy):
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.setenv("http_proxy", gate.url if proxy == "it says no" else "http://127.0.0.1:9")
     monkeypatch.setattr(Handler, "do_GET", lambda self: self.send_error(403))
-    with pytest.raises(input_data._UnreachableError, match=r"403 Forbidden|can't be reached"):
+    with pytest.raises(vae_tf1.mnist._UnreachableError, match=r"403 Forbidden|can't be reached"):
         prepare(tmp_path)
     assert files_in(tmp_path) == {}
     gate.shutdown()
@@ -154,9 +155,9 @@ def test_what_the_user_reads(host, tmp_path, capsys, source):
 
 DOWNLOAD = """
 import sys
-from vae_tf1 import input_data
-input_data.MNIST_URL = sys.argv[1]
-input_data.MNIST_SHA256 = sys.argv[3:] or input_data.MNIST_SHA256
+from vae_tf1 import input_data, mnist
+mnist.MNIST_URL = sys.argv[1]
+mnist.MNIST_SHA256 = sys.argv[3:] or mnist.MNIST_SHA256
 print("begins", flush=True)
 input_data.read_data_sets(sys.argv[2], source="mnist")
 """
@@ -166,7 +167,7 @@ input_data.read_data_sets(sys.argv[2], source="mnist")
 def test_stopped_in_the_middle(host, tmp_path, number):
     host.answers = ["well", "stall"]
     process = subprocess.Popen(
-        [sys.executable, "-c", DOWNLOAD, host.url, tmp_path, *input_data.MNIST_SHA256],
+        [sys.executable, "-c", DOWNLOAD, host.url, tmp_path, *vae_tf1.mnist.MNIST_SHA256],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -198,7 +199,7 @@ def test_two_processes_at_once_and_then_one_that_may_only_read(mnist_dir, mnist,
     server.server_close()
     for path in [tmp_path, *tmp_path.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
-    monkeypatch.setattr(input_data, "_check_writable", None)  # not called, which a superuser's rights would not show
+    monkeypatch.setattr(vae_tf1.mnist, "_check_writable", None)  # not called, which a superuser's rights would not show
     try:
         assert read_data_sets(tmp_path, source="mnist").fingerprint() == mnist.fingerprint()
     finally:

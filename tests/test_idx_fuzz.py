@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from vae_tf1 import input_data
-from vae_tf1.input_data import IDX_FILES
+from vae_tf1.idx import IDX_FILES, read_idx
 
 IMAGES = np.random.RandomState(0).randint(0, 256, [5, 4, 3], np.uint8)
 LABELS = np.arange(5, dtype=np.uint8)
@@ -37,7 +36,7 @@ def declared_by(content: bytes, dimensions: int) -> np.ndarray | None:
 def outcome(path: Path, dimensions: int):
     """What is read, or None after checking that the error is one sentence that names the file."""
     try:
-        return input_data._read_idx(path, dimensions)
+        return read_idx(path, dimensions)
     except ValueError as error:
         message = str(error)
         assert message.startswith(str(path))
