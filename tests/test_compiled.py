@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from models import from_pieces
 
 import vae_tf1
 from vae_tf1 import build_vae, read_data_sets, session_config, train
 from vae_tf1.compiled import AT_ONCE, compiled_steps
-from vae_tf1.model import random_operations
+from vae_tf1.noise import random_operations
 
 
 def seeded_digits():
@@ -44,7 +45,7 @@ def test_steps_are_those_of_the_graph_fed_with_the_same_noise(vae, digits):
     """Three steps of the compiled program, and of `train_step` with the program's noise in place of epsilon."""
     images = digits.train.black_and_white
     rows = np.arange(300).reshape(3, 100)
-    epsilon = random_operations(vae)[0].outputs[0]
+    epsilon = random_operations([vae.loss])[0].outputs[0]
     seed = epsilon.op.get_attr("seed") + (epsilon.op.get_attr("seed2") << 32)
     # Fed, because outside XLA, where constants are folded, the same seeds give other noise.
     seeds = tf.placeholder(tf.int64, [2])
@@ -132,17 +133,7 @@ def test_loss_that_is_not_finite_names_the_iteration(vae):
 
 
 def test_variables_that_xla_does_not_take(graph, digits):
-    x = tf.placeholder(tf.float32, [None, 784])
-    with tf.variable_scope("encoder", use_resource=False):
-        mu_logvar = vae_tf1.encoder(x)
-    with tf.variable_scope("decoder", use_resource=False):
-        x_logits, x_dist = vae_tf1.decoder(mu_logvar)
-        x_hat = tf.cast(tf.random_uniform(tf.shape(x_logits)) < x_dist.mean(), tf.float32)
-    elbo = vae_tf1.negative_elbo(x_logits, x, mu_logvar)
-    train_step = tf.train.AdamOptimizer().minimize(elbo.loss)
-    vae = vae_tf1.VAE(
-        x, mu_logvar, x_logits, x_dist, x_hat, elbo.reconstruction, elbo.kl_divergence, elbo.loss, train_step
-    )
+    vae = from_pieces(resource_variables=False)
     with tf.Session(config=session_config(compiled=True)) as session:
         with pytest.raises(ValueError, match=r"weights is not a resource variable, which train\(compiled=True\) needs"):
             train(session, vae, digits, compiled=True)

@@ -36,7 +36,7 @@ def test_negative_elbo_is_the_sum_of_its_terms(session, vae, digits):
 
 def test_estimate_is_a_number_with_a_standard_error():
     estimate = Estimate.of(np.array([1.0, 2.0, 3.0, 6.0]))
-    assert estimate == estimate.mean == 3.0
+    assert estimate == 3.0
     assert estimate.standard_error == pytest.approx((14 / 3) ** 0.5 / 2)
     assert f"{estimate:.1f}" == "3.0"
     assert repr(estimate) == "3.000 ± 1.080"
@@ -48,7 +48,7 @@ def test_bad_arguments(session, vae, digits):
         evaluate(session, vae, digits.test.images[:0])
     with pytest.raises(ValueError, match="batch_size is 0"):
         evaluate(session, vae, digits.test.images[:5], batch_size=0)
-    with pytest.raises(ValueError, match=r"images \[N, 784\]"):
+    with pytest.raises(ValueError, match=r"images \[N, pixels\]"):
         evaluate(session, vae, digits.test.images[0])
 
 

@@ -98,7 +98,7 @@ def test_loss_that_is_not_finite_names_the_iteration(session, vae, data):
 )
 def test_arguments_out_of_range(session, vae, data, wrong):
     ((name, value),) = wrong.items()
-    with pytest.raises(ValueError, match=f"{name} is {value}; give"):
+    with pytest.raises(ValueError, match=f"{name} is {value}; pass"):
         train(session, vae, data, **wrong)
 
 

@@ -10,11 +10,8 @@ from vae_tf1 import (
     plot_kl_per_dimension,
     plot_latent_means,
     plot_losses,
-    visualize_interpolation,
-    visualize_reconstructions,
+    visualize_grid,
     visualize_row,
-    visualize_samples,
-    visualize_traversal,
 )
 
 matplotlib.use("agg")
@@ -54,7 +51,7 @@ def test_no_figure_stays_open(images):
 
 @pytest.mark.parametrize("shape", [(784,), (5, 28, 28), (5, 783)])
 def test_other_shapes_are_refused(images, shape):
-    with pytest.raises(ValueError, match=r"^reconstruction is .*, not \[N, 784\]"):
+    with pytest.raises(ValueError, match=r"^reconstruction is .*, not \[N, 28 \* height\]"):
         visualize_row(images, np.zeros(shape))
 
 
@@ -82,12 +79,13 @@ def test_losses_are_plotted_over_iterations():
     assert ax.get_ylabel() == "nats per image"
 
 
-def cell(ax, row: int, column: int) -> np.ndarray:
+def cell(ax, row: int, column: int, shape=(28, 28)) -> np.ndarray:
     """The image at a place of a grid, without the line around it."""
     (shown,) = ax.get_images()
     assert shown.get_clim() == (0, 1)
     assert ax.get_aspect() == 1
-    return shown.get_array()[30 * row : 30 * row + 30, 30 * column : 30 * column + 30][1:-1, 1:-1]
+    height, width = shape[0] + 2, shape[1] + 2
+    return shown.get_array()[height * row : height * (row + 1), width * column : width * (column + 1)][1:-1, 1:-1]
 
 
 @pytest.fixture
@@ -95,47 +93,31 @@ def many():
     return np.random.RandomState(0).uniform(size=(12, 784))
 
 
-def test_samples_are_two_square_grids(many):
-    figure = visualize_samples(many[:9], np.round(many[:9]))
-    left, right = figure.axes
-    np.testing.assert_array_equal(cell(left, 2, 1), many[7].reshape(28, 28))
-    np.testing.assert_array_equal(cell(right, 0, 2), np.round(many[2]).reshape(28, 28))
-    assert left.get_images()[0].get_array().shape == (90, 90)
+def test_a_grid_has_images_in_rows_and_columns_with_labels(many):
+    figure = visualize_grid(
+        many.reshape(3, 4, 784), "Rows", row_labels=["a", 60, 2], column_labels=[-3, -1, 1, 3], xlabel="value"
+    )
+    (ax,) = figure.axes
+    for row in range(3):
+        for column in range(4):
+            np.testing.assert_array_equal(cell(ax, row, column), many[4 * row + column].reshape(28, 28))
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["a", "60", "2"]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["-3", "-1", "1", "3"]
+    assert (ax.get_title(), ax.get_xlabel()) == ("Rows", "value")
 
 
-def test_a_grid_that_is_not_full_is_white_at_its_end(many):
-    (ax, _) = visualize_samples(many[:8], many[:8]).axes
-    assert (cell(ax, 2, 2) == 1).all()
+def test_a_grid_of_images_that_are_not_square(many):
+    (ax,) = visualize_grid(many[:6, :24].reshape(2, 3, 24), "Small", img_width=4).axes
+    np.testing.assert_array_equal(cell(ax, 1, 2, (6, 4)), many[5, :24].reshape(6, 4))
 
 
-def test_reconstructions_are_three_labelled_rows(many):
-    figure = visualize_reconstructions(many[:4], many[4:8], many[8:])
-    for ax, label, images in zip(
-        figure.axes, ("input", "mean", "sample"), (many[:4], many[4:8], many[8:]), strict=True
-    ):
-        assert [text.get_text() for text in ax.get_yticklabels()] == [label]
-        np.testing.assert_array_equal(cell(ax, 0, 3), images[3].reshape(28, 28))
-
-
-def test_interpolation_has_a_way_in_each_row(many):
-    (ax,) = visualize_interpolation(many.reshape(3, 4, 784)).axes
-    np.testing.assert_array_equal(cell(ax, 2, 1), many[9].reshape(28, 28))
-
-
-def test_traversal_labels_dimensions_and_values(many):
-    (ax,) = visualize_traversal(many.reshape(3, 4, 784), [5, 60, 2], [-3, -1, 1, 3]).axes
-    np.testing.assert_array_equal(cell(ax, 1, 2), many[6].reshape(28, 28))
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["z[5]", "z[60]", "z[2]"]
-    assert [text.get_text() for text in ax.get_xticklabels()] == ["-3.0", "-1.0", "+1.0", "+3.0"]
-
-
-@pytest.mark.parametrize("function", [visualize_samples, visualize_reconstructions, visualize_interpolation])
-def test_pictures_refuse_other_shapes_and_ranges(function, many):
-    count = {visualize_samples: 2, visualize_reconstructions: 3, visualize_interpolation: 1}[function]
+def test_a_grid_refuses_other_shapes_and_ranges(many):
     with pytest.raises(ValueError, match=r"not in \[0, 1\]"):
-        function(*[many.reshape(3, 4, 784) + 1 if count == 1 else many + 1] * count)
-    with pytest.raises(ValueError, match=r"not \[N, 784\]"):
-        function(*[many.reshape(4, 3, 784)[..., :700] if count == 1 else many[:, :700]] * count)
+        visualize_grid(many.reshape(3, 4, 784) + 1, "")
+    with pytest.raises(ValueError, match=r"\[12, 784\], not \[rows, columns, pixels\]"):
+        visualize_grid(many, "")
+    with pytest.raises(ValueError, match="700 pixels per image, which is no square"):
+        visualize_grid(many.reshape(3, 4, 784)[..., :700], "")
 
 
 def test_latent_means_are_the_principal_components():
@@ -155,6 +137,13 @@ def test_latent_means_are_the_principal_components():
     assert f"({shares[0]:.0%} of the variance)" in ax.get_xlabel()
     with pytest.raises(ValueError, match=r"mu is \[100, 2\] and labels \[99\]"):
         plot_latent_means(coordinates, labels[:99])
+
+
+def test_latent_means_of_two_dimensions_are_not_turned():
+    mu = np.random.RandomState(0).normal(size=(20, 2))
+    (ax,) = plot_latent_means(mu, np.zeros(20, int)).axes
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), mu)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("z[0]", "z[1]")
 
 
 def test_kl_per_dimension_is_sorted_and_counted():

@@ -15,17 +15,17 @@ from vae_tf1.model import (
     optimizer,
     sample_latent,
 )
+from vae_tf1.reports import Report
 from vae_tf1.saved_model import export_saved_model
-from vae_tf1.training import Report, past_reports, session_config, train
+from vae_tf1.sessions import session_config
+from vae_tf1.tf1_seeds import use_tf1_seeds
+from vae_tf1.training import past_reports, train
 from vae_tf1.visualize import (
     plot_kl_per_dimension,
     plot_latent_means,
     plot_losses,
-    visualize_interpolation,
-    visualize_reconstructions,
+    visualize_grid,
     visualize_row,
-    visualize_samples,
-    visualize_traversal,
 )
 
 __all__ = [
@@ -56,9 +56,7 @@ __all__ = [
     "sample_latent",
     "session_config",
     "train",
-    "visualize_interpolation",
-    "visualize_reconstructions",
+    "use_tf1_seeds",
+    "visualize_grid",
     "visualize_row",
-    "visualize_samples",
-    "visualize_traversal",
 ]

@@ -1,4 +1,4 @@
-"""Imports TensorFlow without the messages that it prints at its start.
+"""Imports TensorFlow without the messages that it prints at its start, and silences one that tf-slim causes.
 
 Its C++ code writes them (which CPU instructions it uses, that there is no GPU) before any of its settings is read, so
 they are caught at the file descriptor. Set TF_CPP_MIN_LOG_LEVEL=0, or import TensorFlow first, to see them.
@@ -8,6 +8,7 @@ import contextlib
 import os
 import sys
 import tempfile
+import warnings
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
@@ -50,3 +51,5 @@ def import_tensorflow() -> None:
 
 
 import_tensorflow()
+# TensorFlow announces this to tf-slim at each layer; whoever calls tf-slim can do nothing about it.
+warnings.filterwarnings("ignore", message=r"`(layer\.apply|tf\.layers\.\w+)` is deprecated")

@@ -1,4 +1,4 @@
-"""Checkpoints that a training run resumes from exactly.
+"""Checkpoints as files: written whole, found, read, and told apart.
 
 A checkpoint is a directory `iterations-N` in the checkpoint directory, N being the training iterations that are done:
 
@@ -14,32 +14,37 @@ import hashlib
 import json
 import shutil
 import warnings
-import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import filelock
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vae_tf1.input_data import Datasets
-from vae_tf1.model import VAE, random_operations, variables_of
+from vae_tf1 import fingerprint
 
 KEPT = 3  # newest checkpoints that are not deleted
+MODEL = "model.ckpt"
+_FORMAT = 2  # 1, which had no such number, did not say what the model computes
 _PREFIX = "iterations-"
-_MODEL = "model.ckpt"
 _STATE = "training.npz"
 _UNFINISHED = "unfinished"
-_DRAWN_AT_ONCE = 2**22  # values; 16 MiB of float32
 
-# How many values each random operation has given in a session; the numbers that it gives next depend on it.
-_drawn_in: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+class Checkpoint(NamedTuple):
+    """A checkpoint that has been read."""
+
+    path: Path  # of its directory
+    iterations: int  # that were done
+    run: dict[str, Any]  # what identifies the run; see `check_same_run`
+    state: dict[str, Any]  # what JSON can hold
+    arrays: dict[str, np.ndarray]  # what it can't
 
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Holds the directory for this process, which the system ends when the process ends, however it does.
+    """Holds the directory for this process. The lock is the operating system's, so it ends with the process.
 
     Raises:
         OSError: the directory can't be made or written.
@@ -51,11 +56,11 @@ def locked(directory: Path) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout as error:
         raise RuntimeError(
-            f"Another training run is using checkpoint_dir {directory}; wait for its end, or give another directory."
+            f"Another training run is using checkpoint_dir {directory}; wait until it ends, or pass another directory."
         ) from error
     except OSError as error:
         raise type(error)(
-            f"checkpoint_dir {directory} can't be written ({error.strerror or error}); give another directory."
+            f"checkpoint_dir {directory} can't be written ({error.strerror or error}); pass another directory."
         ) from error
     try:
         yield
@@ -63,176 +68,112 @@ def locked(directory: Path) -> Iterator[None]:
         lock.release()
 
 
-class NoiseStream:
-    """Where TensorFlow's noise is: how many values the random operations of a VAE have given in a session.
-
-    An operation's numbers follow from its seeds and from how many it gave before in the session. So a stream is put
-    where another one was by drawing as many values, in large pieces: 0.1 s for 1000 iterations' worth.
-    """
-
-    def __init__(self, sess: tf.Session, vae: VAE):
-        self._sess = sess
-        self._operations = random_operations(vae)
-        self._seeded = vae.x.graph.seed is not None
-        self.drawn: dict[str, int] = _drawn_in.setdefault(sess, {})
-        for operation in self._operations:
-            self.drawn.setdefault(operation.name, 0)
-
-    def count(self, batch_size: int, *, reconstructing: bool = False) -> None:
-        """Notes a run of the graph on a batch; `x_hat` is drawn too when reconstructing."""
-        epsilon, noise = self._operations
-        self.drawn[epsilon.name] += batch_size * int(epsilon.outputs[0].shape[1])
-        if reconstructing:
-            self.drawn[noise.name] += batch_size * int(noise.outputs[0].shape[1])
-
-    def advance(self, drawn: list[int]) -> None:
-        """Draws until the operations have given as many values as in `drawn`; an unseeded graph has no place to be."""
-        if not self._seeded:
-            return
-        for operation, goal in zip(self._operations, drawn):
-            missing = goal - self.drawn[operation.name]
-            if missing < 0:
-                raise ValueError(
-                    "This session has drawn more noise than the run had at its checkpoint, and cannot go back; "
-                    "open a new tf.Session and call train again."
-                )
-            shape = operation.inputs[0]
-            while missing:
-                count = min(missing, _DRAWN_AT_ONCE)
-                self._sess.run(operation, {shape: [count, 1]})
-                missing -= count
-            self.drawn[operation.name] = goal
-
-    def state(self) -> list[int]:
-        return [self.drawn[operation.name] for operation in self._operations]
-
-
-class Checkpoints:
-    """The checkpoints of one training run in one directory.
+def write(directory: Path, checkpoint: Checkpoint, save_model: Callable[[str], object]) -> None:
+    """Writes a checkpoint, then deletes all but the newest few.
 
     Args:
         directory: held by `locked`.
-        sess, vae, data: what is trained, and on what.
-        batch_size: images per step.
-        noise: that of the run.
+        checkpoint: what to write; its path is not used.
+        save_model: writes the variables to files that begin with the path that it is given.
+
+    Raises:
+        OSError: it can't be written; checkpoints that were there still are.
     """
-
-    def __init__(
-        self, directory: Path, sess: tf.Session, vae: VAE, data: Datasets, batch_size: int, noise: NoiseStream
-    ):
-        self._directory = directory
-        self._sess = sess
-        self._data = data
-        self._noise = noise
-        variables = variables_of(vae)
-        with sess.graph.as_default():
-            self._saver = tf.train.Saver(variables, max_to_keep=None)
-        self._run: dict[str, Any] = {
-            "model": {variable.op.name: variable.shape.as_list() for variable in variables},
-            "graph seed": sess.graph.seed,
-            "data (SHA-256)": data.fingerprint(),
-            "data seed": data.seed,
-            "batch_size": batch_size,
+    final = directory / f"{_PREFIX}{checkpoint.iterations}"
+    unfinished = directory / _UNFINISHED
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        save_model(str(unfinished / MODEL))
+        document = {
+            "format": _FORMAT,
+            "iterations": checkpoint.iterations,
+            "run": checkpoint.run,
+            "state": checkpoint.state,
+            "files": {path.name: _sha256(path) for path in sorted(unfinished.iterdir())},
         }
-
-    def save(self, iterations: int, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Writes the checkpoint of that many iterations, then deletes all but the newest few.
-
-        Args:
-            iterations: how many are done.
-            state: what JSON can hold.
-            arrays: what it can't.
-
-        Raises:
-            OSError: it can't be written; checkpoints that were there still are.
-        """
-        final = self._directory / f"{_PREFIX}{iterations}"
-        unfinished = self._directory / _UNFINISHED
-        try:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir(parents=True)
-            with self._sess.graph.as_default():
-                self._saver.save(self._sess, str(unfinished / _MODEL), write_meta_graph=False, write_state=False)
-            document = {
-                "run": self._run,
-                "iterations": iterations,
-                "noise": self._noise.state(),
-                "files": {path.name: _sha256(path) for path in sorted(unfinished.iterdir())},
-                "state": state,
-            }
-            contents: dict[str, Any] = {"json": json.dumps(document), **arrays, **self._data.get_state()}
-            np.savez(unfinished / _STATE, **contents)
-            shutil.rmtree(final, ignore_errors=True)  # a damaged one, which `restore` has passed over
-            unfinished.rename(final)
-            note = self._directory / "checkpoint.new"
-            note.write_text(f'model_checkpoint_path: "{final.name}/{_MODEL}"\n')
-            note.rename(self._directory / "checkpoint")  # where tf.train.latest_checkpoint looks
-        except (OSError, tf.errors.OpError) as error:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            raise OSError(
-                f"The checkpoint after {iterations} iterations can't be written to {final} ({reason}); "
-                "make room there, then train again: it goes on from the checkpoint before."
-            ) from error
-        for old in _present(self._directory)[KEPT:]:
-            shutil.rmtree(old, ignore_errors=True)
-
-    def restore(self) -> tuple[int, dict[str, Any], dict[str, np.ndarray]] | None:
-        """Puts session and data where the newest whole checkpoint has them.
-
-        Returns:
-            Its iterations, state and arrays as given to `save`; or None where there has been no checkpoint yet.
-
-        Raises:
-            ValueError: the checkpoints are of another run, or all are damaged; the message names the difference.
-        """
-        shutil.rmtree(self._directory / _UNFINISHED, ignore_errors=True)
-        damaged = []
-        for path in _present(self._directory):
-            try:
-                document, arrays = _read(path)
-            except (OSError, ValueError, KeyError) as error:
-                damaged.append(f"{path.name} is damaged ({error})")
-                continue
-            self._check_same_run(path, document["run"])
-            if damaged:
-                warnings.warn(f"In {self._directory}, {'; '.join(damaged)}; {path.name} is taken.", stacklevel=4)
-            with self._sess.graph.as_default():
-                self._saver.restore(self._sess, str(path / _MODEL))
-            self._data.set_state(arrays)
-            self._noise.advance(document["noise"])
-            return document["iterations"], document["state"], arrays
-        if damaged:
-            raise ValueError(
-                f"No checkpoint in {self._directory} can be read: {'; '.join(damaged)}; "
-                "put the missing files back, or give an empty directory to start anew."
-            )
-        return None
-
-    def _check_same_run(self, path: Path, run: dict[str, Any]) -> None:
-        for what, here in self._run.items():
-            there: Any = run.get(what)
-            if there != here:
-                if what == "model":
-                    there, here = _first_difference(there, here)
-                raise ValueError(
-                    f"The checkpoint {path} is of another run: its {what} is {there}, here it is {here}; "
-                    "train as then, or give another checkpoint_dir."
-                )
+        contents: dict[str, Any] = {"json": json.dumps(document), **checkpoint.arrays}
+        np.savez(unfinished / _STATE, **contents)
+        shutil.rmtree(final, ignore_errors=True)  # a damaged one, which `newest` has passed over
+        unfinished.rename(final)
+        note = directory / "checkpoint.new"
+        note.write_text(f'model_checkpoint_path: "{final.name}/{MODEL}"\n')
+        note.rename(directory / "checkpoint")  # where tf.train.latest_checkpoint looks
+    except (OSError, tf.errors.OpError) as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise OSError(
+            f"The checkpoint after {checkpoint.iterations} iterations can't be written to {final} ({reason}); "
+            "make room there, then train again: training resumes from the checkpoint before."
+        ) from error
+    for old in _present(directory)[KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
-def _first_difference(there: dict[str, list[int]], here: dict[str, list[int]]) -> tuple[str, str]:
-    name = min(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
-    return f"{name} of shape {there.get(name)}", f"{name} of shape {here.get(name)}"
+def newest(directory: Path) -> Checkpoint | None:
+    """The newest whole checkpoint in a directory, or None where there has been none yet.
 
+    Damaged ones are passed over with a warning.
 
-def newest(directory: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
-    """State and arrays, as given to `Checkpoints.save`, of the newest whole checkpoint in a directory, if any."""
+    Raises:
+        ValueError: all are damaged, or the newest whole one was written by an earlier version of this package.
+    """
+    damaged = []
     for path in _present(directory):
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        try:
             document, arrays = _read(path)
-            return document["state"], arrays
+        except (OSError, ValueError, KeyError) as error:
+            damaged.append(f"{path.name} is damaged ({error})")
+            continue
+        if document.get("format") != _FORMAT:
+            raise ValueError(
+                f"The checkpoint {path} was written by another version of vae_tf1, which did not record what its "
+                f"model computes; pass another checkpoint_dir, and initial_checkpoint={str(path / MODEL)!r} to start "
+                "from its weights."
+            )
+        if damaged:
+            warnings.warn(f"In {directory}, {'; '.join(damaged)}; {path.name} is used instead.", stacklevel=4)
+        return Checkpoint(path, document["iterations"], document["run"], document["state"], arrays)
+    if damaged:
+        raise ValueError(
+            f"No checkpoint in {directory} can be read: {'; '.join(damaged)}; "
+            "put the missing files back, or pass an empty directory to start anew."
+        )
     return None
+
+
+def check_same_run(checkpoint: Checkpoint, run: dict[str, Any]) -> None:
+    """Checks that a checkpoint is of the run that wants to resume from it.
+
+    Args:
+        checkpoint: from `newest`.
+        run: what identifies a run: "computation", from `fingerprint.computation_of`; "versions" of the libraries that
+            make it; and anything else that must be equal.
+
+    Raises:
+        ValueError: it is of another run; the message says what is different.
+    """
+    there, here = checkpoint.run, run
+    for what in here:
+        if what not in ("computation", "versions") and there.get(what) != here[what]:
+            raise ValueError(
+                f"The checkpoint {checkpoint.path} is of another run: its {what} is {there.get(what)}, here it is "
+                f"{here[what]}; set it back, or pass another checkpoint_dir."
+            )
+    different = fingerprint.difference(there["computation"], here["computation"])
+    if different is None:
+        return
+    if there["versions"] == here["versions"]:
+        raise ValueError(
+            f"The checkpoint {checkpoint.path} is of another model: {different}; "
+            "change the model back, or pass another checkpoint_dir."
+        )
+    versions = ", ".join(f"{name} {version}" for name, version in there["versions"].items())
+    warnings.warn(
+        f"The checkpoint {checkpoint.path} was written with {versions}, and the graph differs from that of then: "
+        f"{different}. Training resumes from it; if it was you who changed the model, pass another checkpoint_dir.",
+        stacklevel=4,
+    )
 
 
 def _present(directory: Path) -> list[Path]:
@@ -259,38 +200,3 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         if _sha256(path / name) != sha256:
             raise ValueError(f"{name} has changed")
     return document, arrays
-
-
-def restore_initial(sess: tf.Session, vae: VAE, path: str) -> None:
-    """Loads a checkpoint of `tf.train.Saver`, TensorFlow 1's included: all that `vae` trains, or its weights alone.
-
-    Raises:
-        ValueError: there is no checkpoint at `path`, or it lacks a weight or has one of another shape.
-    """
-    path = path.removesuffix(".index")
-    if Path(path).is_dir():
-        path = tf.train.latest_checkpoint(path) or f"{path}/{_MODEL}"
-    try:
-        there = tf.train.load_checkpoint(path).get_variable_to_shape_map()
-    except (ValueError, tf.errors.OpError) as error:
-        raise ValueError(_unreadable(path, error)) from error
-    variables = variables_of(vae)
-    weights = [variable for variable in variables if variable in vae.x.graph.get_collection("trainable_variables")]
-    fitting = [variable for variable in variables if there.get(variable.op.name) == variable.shape.as_list()]
-    for variable in weights:
-        if variable not in fitting:
-            raise ValueError(
-                f"The checkpoint {path} does not fit: {variable.op.name} is {variable.shape.as_list()} here "
-                f"but {there.get(variable.op.name, 'missing')} there; give one of the same model and scopes."
-            )
-    with sess.graph.as_default():
-        chosen = variables if len(fitting) == len(variables) else weights
-        try:
-            tf.train.Saver(chosen).restore(sess, path)
-        except (ValueError, tf.errors.OpError) as error:
-            raise ValueError(_unreadable(path, error)) from error
-
-
-def _unreadable(path: str, error: Exception) -> str:
-    reason = str(error).splitlines()[0]
-    return f"There is no checkpoint that can be read at {path} ({reason}); give its path without .index or .data."

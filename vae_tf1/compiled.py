@@ -1,10 +1,11 @@
 """Many training iterations in one run of the session, as one program that XLA compiles.
 
 The program is a loop around the graph of the VAE itself: `train_step` and the losses are imported into its body, with
-the placeholder replaced by a batch that is gathered from images held in a variable, and epsilon by noise that follows
+the placeholder replaced by a batch that is gathered from images held in a variable, and all noise by noise that follows
 from the seeds and the iteration alone. The variables are those of the graph, so everything else sees the weights.
 """
 
+import weakref
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,21 +13,28 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vae_tf1._startup import stderr_held_back
-from vae_tf1.model import VAE, random_operations, upstream_of, variables_of
+from vae_tf1.graph import recomputed, variables_of
+from vae_tf1.model import VAE
+from vae_tf1.model_copy import ModelCopy
+from vae_tf1.noise import random_operations, stateless
 
 AT_ONCE = 100  # of one run, at most: enough that starting it costs nothing, few enough to interrupt it between two
 
 
 class _Program(NamedTuple):
-    """What is fed to the program in a graph, and what it gives."""
+    """The names of what is fed to the program in a graph, and of what it gives."""
 
-    new_images: tf.Tensor  # uint8 [N, 784], which `load` puts into the variable
-    load: tf.Operation
-    rows: tf.Tensor  # int32 [AT_ONCE, batch size]: of the variable, one batch a line
-    count: tf.Tensor  # int32 []: how many of the batches to train on
-    first: tf.Tensor  # int64 []: the iteration of the first
-    seed: tf.Tensor  # int64 []: of all noise
-    losses: tf.Tensor  # float32 [AT_ONCE, 3]
+    new_images: str  # uint8 [N, P], which `load` puts into the variable
+    load: str
+    rows: str  # int32 [AT_ONCE, batch size]: of the variable, one batch a line
+    how_many: str  # int32 []: how many of the batches to train on
+    first: str  # int64 []: the iteration of the first
+    seeds: str  # int64 [number of random operations]
+    losses: str  # float32 [AT_ONCE, 3]
+
+
+# The programs of each graph, by training step, number of images and batch size: a second call finds that of the first.
+_programs_of: weakref.WeakKeyDictionary[tf.Graph, dict[tuple, _Program]] = weakref.WeakKeyDictionary()
 
 
 def compiled_steps(
@@ -37,80 +45,92 @@ def compiled_steps(
     Args:
         sess: a session on the graph of `vae`.
         vae: of resource variables, as `build_vae` makes them.
-        images: uint8 [N, 784] of 0 and 1; a copy is kept in the session.
+        images: uint8 [N, P] of 0 and 1; a copy is kept in the session.
         batch_size: images per step.
 
     Returns:
         `steps(rows, iteration)`: trains on the batches `rows`, int [n, batch_size] with n up to `AT_ONCE`, the first
-        being that of `iteration`, and gives their losses, float32 [n, 3]: the negative ELBO, its reconstruction and KL
+        being that of `iteration`, and gives their losses, float32 [n, 3]: the loss and its reconstruction and KL
         divergence terms, means over the batch in nats.
 
     Raises:
-        ValueError: a variable of `vae` is not a resource variable.
+        ValueError: a variable of `vae` is not a resource variable, or noise is drawn that can't be repeated.
     """
-    scope = f"{vae.train_step.name}_compiled/{batch_size}_of_{len(images)}"
-    with sess.graph.as_default(), stderr_held_back():  # TensorFlow looks for a GPU here, and says that there is none
-        program = _find(scope) or _build(vae, images.shape, batch_size, scope)
+    programs = _programs_of.setdefault(sess.graph, {})
+    key = (vae.train_step.name, images.shape, batch_size)
+    if key not in programs:
+        with sess.graph.as_default(), stderr_held_back():  # TensorFlow looks for a GPU here, and says there is none
+            programs[key] = _build(sess, vae, images.shape, batch_size)
+    program = programs[key]
     sess.run(program.load, {program.new_images: images})
-    run = sess.make_callable(program.losses, feed_list=[program.rows, program.count, program.first, program.seed])
-    epsilon, _ = random_operations(vae)
-    seed = epsilon.get_attr("seed") + (epsilon.get_attr("seed2") << 32)
-    if sess.graph.seed is None:
-        seed = int(np.random.SeedSequence().generate_state(1)[0])
+    run = sess.make_callable(program.losses, feed_list=[program.rows, program.how_many, program.first, program.seeds])
+    seeds = np.array([_seed_of(operation) for operation in random_operations(_trained(vae))], np.int64)
 
     def steps(rows: np.ndarray, iteration: int) -> np.ndarray:
         filled = np.zeros([AT_ONCE, batch_size], np.int32)
         filled[: len(rows)] = rows
-        return run(filled, len(rows), iteration, seed)[: len(rows)]
+        return run(filled, len(rows), iteration, seeds)[: len(rows)]
 
     return steps
 
 
-def _find(scope: str) -> _Program | None:
-    """The program that an earlier call has built in the default graph."""
-    graph = tf.get_default_graph()
-    try:
-        elements = [graph.as_graph_element(f"{scope}/{name}") for name in _Program._fields]
-    except KeyError:
-        return None
-    return _Program._make(e if e.type == "NoOp" else e.outputs[0] for e in elements)
+def _trained(vae: VAE) -> list:
+    return [vae.loss, vae.reconstruction, vae.kl_divergence, vae.train_step]
 
 
-def _build(vae: VAE, shape: tuple[int, ...], batch_size: int, scope: str) -> _Program:
-    epsilon = random_operations(vae)[0].outputs[0]
+def _seed_of(operation: tf.Operation) -> int:
+    """Both seeds of a random operation in one number; of an unseeded one, another each time."""
+    seed, seed2 = operation.get_attr("seed"), operation.get_attr("seed2")
+    return seed + (seed2 << 32) if (seed, seed2) != (0, 0) else int(np.random.SeedSequence().generate_state(1)[0])
+
+
+def _build(sess: tf.Session, vae: VAE, shape: tuple[int, ...], batch_size: int) -> _Program:
+    random = random_operations(_trained(vae))
+    shapes = _shapes(sess, vae, random, batch_size)
     handles = [_handle(variable) for variable in variables_of(vae)]
-    body = _graph_without(vae, [vae.x.op, epsilon.op, *(handle.op for handle in handles)])
 
     @tf.function(jit_compile=True, autograph=False)
-    def train(rows, count, first, seed):
+    def train(rows, count, first, seeds):
         def iterate(i, losses):
-            sources = {
-                vae.x.name: tf.cast(tf.gather(images, rows[i]), tf.float32),
-                epsilon.name: tf.random.stateless_normal(
-                    [batch_size, epsilon.shape[1]], [seed, first + tf.cast(i, tf.int64)], alg="philox"
-                ),
-                **{handle.name: tf.raw_ops.Identity(input=handle) for handle in handles},
-            }
-            fetched = [tensor.name for tensor in (vae.loss, vae.reconstruction, vae.kl_divergence, vae.train_step)]
-            *terms, train_step = tf.import_graph_def(body, sources, fetched, name="")
+            iteration = first + tf.cast(i, tf.int64)
+            sources = [
+                (vae.x, tf.cast(tf.gather(images, rows[i]), tf.float32)),
+                *((handle, tf.raw_ops.Identity(input=handle)) for handle in handles),
+            ]
+            for k, (operation, shape) in enumerate(zip(random, shapes)):
+                sources.append((operation.outputs[0], stateless(operation, shape, [seeds[k], iteration])))
+            *terms, train_step = recomputed(_trained(vae), sources, name="")
             with tf.control_dependencies([train_step]):
                 means = tf.stack([tf.reduce_mean(term) for term in terms])
                 return i + 1, tf.tensor_scatter_nd_update(losses, [[i]], [means])
 
         return tf.while_loop(lambda i, _: i < count, iterate, [0, tf.zeros([AT_ONCE, 3])])[1]
 
-    with tf.name_scope(f"{scope}/"):
-        new_images = tf.placeholder(tf.uint8, shape, "new_images")
+    with tf.name_scope(f"{vae.train_step.name}_compiled"):
+        new_images = tf.placeholder(tf.uint8, shape)
         images = tf.Variable(new_images, trainable=False, collections=[], use_resource=True, name="images")
-        rows = tf.placeholder(tf.int32, [AT_ONCE, batch_size], "rows")
-        count, first = tf.placeholder(tf.int32, [], "count"), tf.placeholder(tf.int64, [], "first")
-        seed = tf.placeholder(tf.int64, [], "seed")
-        return _Program(
-            new_images,
-            tf.group(images.initializer, name="load"),
-            *(rows, count, first, seed),
-            losses=tf.identity(train(rows, count, first, seed), "losses"),
-        )
+        rows = tf.placeholder(tf.int32, [AT_ONCE, batch_size])
+        count, first = tf.placeholder(tf.int32, []), tf.placeholder(tf.int64, [])
+        seeds = tf.placeholder(tf.int64, [len(random)])
+        losses = train(rows, count, first, seeds)
+        fed_and_fetched = (new_images, images.initializer, rows, count, first, seeds, losses)
+        return _Program(*(element.name for element in fed_and_fetched))
+
+
+def _shapes(sess: tf.Session, vae: VAE, random: list[tf.Operation], batch_size: int) -> list[list[int]]:
+    """The shape of what each random operation gives for one batch, which XLA must know before it compiles."""
+    if not random:
+        return []
+    with tf.Graph().as_default():
+        x = tf.placeholder(tf.float32, [batch_size, vae.x.shape[1]])
+        copies = ModelCopy(sess, vae).of([operation.outputs[0] for operation in random], [(vae.x, x)], "")
+    for operation, copy in zip(random, copies):
+        if not copy.shape.is_fully_defined():
+            raise ValueError(
+                f"The compiled loop can't tell the shape of {operation.name} ({copy.shape}) before it runs; "
+                "make it follow from the shape of x, or train without compiled=True."
+            )
+    return [copy.shape.as_list() for copy in copies]
 
 
 def _handle(variable: tf.Variable) -> tf.Tensor:
@@ -120,16 +140,3 @@ def _handle(variable: tf.Variable) -> tf.Tensor:
             "make the VAE with build_vae, or call tf.enable_resource_variables() before."
         )
     return variable.handle
-
-
-def _graph_without(vae: VAE, sources: list[tf.Operation]) -> tf.GraphDef:
-    """What the training step and the losses are computed by, without the operations that something else replaces."""
-    needed = upstream_of([vae.train_step, vae.loss.op]) - set(sources)
-    names = {operation.name for operation in needed}
-    graph_def = vae.x.graph.as_graph_def()
-    nodes = [node for node in graph_def.node if node.name in names]
-    for node in nodes:
-        node.attr.pop("_class", None)  # says to be placed where a variable is that is not imported
-    del graph_def.node[:]
-    graph_def.node.extend(nodes)
-    return graph_def

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import tensorflow.compat.v1 as tf
 
-from vae_tf1.model import IMAGE_PIXELS, VAE, decode, encoder
-from vae_tf1.weights import load_weights, weights_of
+from vae_tf1.graph import upstream_of
+from vae_tf1.model import VAE
+from vae_tf1.model_copy import ModelCopy
 
 _SAVED_MODEL_FILES = {"saved_model.pb", "variables", "assets", "assets.extra", "fingerprint.pb"}
 
@@ -16,67 +17,76 @@ def export_saved_model(sess: tf.Session, vae: VAE, path, *, overwrite: bool = Fa
 
     | signature | inputs | outputs |
     |---|---|---|
-    | `encode` | `images` [N, 784], 0 or 1 | `mean`, `log_variance` [N, D] of q(z\\|x) |
-    | `decode` | `z` [N, D] | `probabilities` [N, 784] that a pixel is white |
-    | `reconstruct` | `images` [N, 784], 0 or 1 | `probabilities` [N, 784], decoded from the mean of q(z\\|x) |
+    | `encode` | `images` [N, P], 0 or 1 | `mean`, `log_variance` [N, D] of q(z\\|x) |
+    | `decode` | `z` [N, D] | `probabilities` [N, P] that a pixel is white |
+    | `reconstruct` | `images` [N, P], 0 or 1 | `probabilities` [N, P], decoded from the mean of q(z\\|x) |
 
     A program of TensorFlow 2 runs `tf.saved_model.load(path).signatures["encode"](images=...)`, one in the style of
     TensorFlow 1 `tf.saved_model.load(sess, ["serve"], path)` with the tensor names of its `signature_def`.
 
+    What is exported is the model of `vae` as it is in its graph, whoever built it.
+
     Args:
         sess: a session that holds the weights.
-        vae: from `build_vae`, in the graph of `sess`.
+        vae: from `build_vae` or made by hand, in the graph of `sess`.
         path: directory to write to.
         overwrite: replace a SavedModel that is there; it stays until the new one is whole.
 
     Raises:
-        ValueError: `sess` is of another graph, or has no weights yet.
+        ValueError: `sess` is of another graph or has no weights yet, or `vae` decodes from more than z.
         FileExistsError: something is at `path`, and `overwrite` is not set or it is more than a SavedModel.
         OSError: `path` can't be written.
     """
     path = Path(path)
     if path.exists():
         if not overwrite:
-            raise FileExistsError(f"{path} exists already; say overwrite=True, or give another path.")
+            raise FileExistsError(f"{path} exists already; pass overwrite=True, or another path.")
         if not path.is_dir() or not {file.name for file in path.iterdir()} <= _SAVED_MODEL_FILES:
-            raise FileExistsError(f"{path} holds other things than a SavedModel; give another path.")
-    weights = weights_of(sess, vae)
+            raise FileExistsError(f"{path} holds other things than a SavedModel; pass another path.")
+    _check_decodes_z_alone(vae)
     unfinished = path.with_name(f".{path.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        _write(weights, unfinished)
+        _write(sess, vae, unfinished)
         shutil.rmtree(path, ignore_errors=True)
         unfinished.rename(path)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise OSError(f"The SavedModel can't be written to {path} ({reason}); give another path.") from error
+        raise OSError(f"The SavedModel can't be written to {path} ({reason}); pass another path.") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _write(weights: dict, path: Path) -> None:
-    latent_dimensions, hidden_units = weights["decoder/fc1/weights"].shape
-    with tf.Graph().as_default(), tf.Session(config=tf.ConfigProto(device_count={"GPU": 0})) as session:
-        images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
-        z = tf.placeholder(tf.float32, [None, latent_dimensions], name="z")
-        with tf.variable_scope("encoder"):
-            mean, log_variance = tf.split(
-                encoder(images, hidden_units=hidden_units, latent_dimensions=latent_dimensions), 2, axis=1
+def _check_decodes_z_alone(vae: VAE) -> None:
+    for operation in upstream_of([vae.x_logits], without=[vae.z]):
+        if operation.type == "Placeholder":
+            raise ValueError(
+                f"vae.x_logits depends on {operation.name} as well as on vae.z, so there is no `decode` from z to "
+                "export; decode from z alone."
             )
-        with tf.variable_scope("decoder") as scope:
-            decoded = decode(z, hidden_units=hidden_units)[1].mean()
-            scope.reuse_variables()
-            reconstructed = decode(mean, hidden_units=hidden_units)[1].mean()
-        load_weights(session, weights)
+
+
+def _write(sess: tf.Session, vae: VAE, path: Path) -> None:
+    with tf.Graph().as_default():
+        model = ModelCopy(sess, vae)
+        images, z = (
+            tf.placeholder(tf.float32, [None, tensor.shape[1]], name)
+            for tensor, name in ((vae.x, "images"), (vae.z, "z"))
+        )
+        (mu_logvar,) = model.of([vae.mu_logvar], [(vae.x, images)], "encode")
+        mean, log_variance = tf.split(mu_logvar, 2, axis=1)
+        decoded = model.distribution(vae.x_dist, [(vae.z, z)], "decode").mean()
+        reconstructed = model.distribution(vae.x_dist, [(vae.z, mean)], "reconstruct").mean()
         signature = tf.saved_model.predict_signature_def
         builder = tf.saved_model.Builder(str(path))
-        builder.add_meta_graph_and_variables(
-            session,
-            [tf.saved_model.SERVING],
-            signature_def_map={
-                "encode": signature({"images": images}, {"mean": mean, "log_variance": log_variance}),
-                "decode": signature({"z": z}, {"probabilities": decoded}),
-                "reconstruct": signature({"images": images}, {"probabilities": reconstructed}),
-            },
-        )
-        builder.save()
+        with model.session() as session:
+            builder.add_meta_graph_and_variables(
+                session,
+                [tf.saved_model.SERVING],
+                signature_def_map={
+                    "encode": signature({"images": images}, {"mean": mean, "log_variance": log_variance}),
+                    "decode": signature({"z": z}, {"probabilities": decoded}),
+                    "reconstruct": signature({"images": images}, {"probabilities": reconstructed}),
+                },
+            )
+            builder.save()

@@ -1,0 +1,159 @@
+"""What a graph computes, as data that can be kept in a checkpoint and compared."""
+
+import hashlib
+from typing import Any
+
+import tensorflow.compat.v1 as tf
+
+from vae_tf1.graph import upstream_of
+from vae_tf1.model import VAE
+
+# Of an operation: its type, its inputs by name, and its attributes.
+Description = list  # [str, list[str], dict[str, str]]
+Computation = dict[str, dict[str, Description]]  # "loss" and "train_step": operations by name, in order of creation
+
+_MANAGING = ("container", "shared_name")  # attributes that say where a value is kept, not what is computed
+_SHOWN_VALUES = 8  # of a constant; a larger one is told by its checksum
+
+
+def computation_of(vae: VAE) -> Computation:
+    """What the loss of `vae` is computed by, and what its training step is, beyond that."""
+    loss = {operation.name: _describe(operation) for operation in upstream_of([vae.loss])}
+    step = {operation.name: _describe(operation) for operation in upstream_of([vae.train_step])}
+    return {"loss": loss, "train_step": {name: step[name] for name in step if name not in loss}}
+
+
+def same_computation(first: tf.Tensor, second: tf.Tensor, given: list[tuple[tf.Tensor, tf.Tensor]]) -> bool:
+    """Whether two tensors are computed in the same way, whatever the names of the operations.
+
+    Args:
+        first, second: of one graph or of two.
+        given: pairs of a tensor upstream of `first` and one upstream of `second` that are taken to be equal.
+    """
+    equal = {(a.name, b.name) for a, b in given}
+    waiting = [(first, second)]
+    while waiting:
+        a, b = waiting.pop()
+        if (a.name, b.name) in equal:
+            continue
+        equal.add((a.name, b.name))
+        if a.value_index != b.value_index or not _same_operation(a.op, b.op):
+            return False
+        waiting += zip(a.op.inputs, b.op.inputs)
+    return True
+
+
+def _same_operation(a: tf.Operation, b: tf.Operation) -> bool:
+    if a.type != b.type or len(a.inputs) != len(b.inputs) or a.control_inputs or b.control_inputs:
+        return False
+    if not a.inputs and a.type != "Const":
+        return False  # a placeholder or a variable, which may hold anything
+    return _attributes(a) == _attributes(b)
+
+
+def difference(there: Computation, here: Computation) -> str | None:
+    """What the computation `here` has that the one `there` has not, in words; None if they are the same."""
+    for part in "loss", "train_step":
+        if there[part] == here[part]:
+            continue
+        if part == "train_step" and (said := _optimizers_differ(there[part], here[part])):
+            return said
+        return _first_difference(there[part], here[part])
+    return None
+
+
+def _optimizers_differ(there: dict[str, Description], here: dict[str, Description]) -> str | None:
+    optimizers = []
+    for operations in here, there:
+        types = {type_.removeprefix("Resource") for type_, _, _ in operations.values()}
+        optimizers.append(sorted(type_.removeprefix("Apply") for type_ in types if type_.startswith("Apply")))
+    if optimizers[0] == optimizers[1]:
+        return None
+    return "the optimizer is {} here, {} there".format(*(" and ".join(names) or "another" for names in optimizers))
+
+
+def _first_difference(there: dict[str, Description], here: dict[str, Description]) -> str:
+    new = [name for name in here if name not in there]
+    gone = [name for name in there if name not in here]
+    common = [name for name in here if name in there and here[name] != there[name]]
+    # Where an operation is new or gone, others have other inputs and seeds: that is not what to say first.
+    changed = [name for name in common if _own(here[name]) != _own(there[name])]
+    order = list(here)
+    if changed and not (new and order.index(new[0]) < order.index(changed[0])):
+        return _change(changed[0], there[changed[0]], here[changed[0]])
+    if not new and not gone:
+        return _change(common[0], there[common[0]], here[common[0]])
+    if not new:
+        return f"{_scope(gone[0])} has {_named(gone[0], there)} there, which is missing here"
+    alike = gone and _scope(gone[0]) == _scope(new[0]) and here[new[0]][0] != "Const"
+    other = f"{_named(gone[0], there)} there" if alike else "which is missing there"
+    return f"{_scope(new[0])} has {_named(new[0], here)} here, {other}"
+
+
+def _own(description: Description) -> tuple:
+    type_, _, attributes = description
+    return type_, {name: value for name, value in attributes.items() if name not in ("seed", "seed2")}
+
+
+def _change(name: str, there: Description, here: Description) -> str:
+    if there[0] != here[0]:
+        return f"{name} is {here[0]} here, {there[0]} there"
+    for attribute in sorted(there[2].keys() | here[2].keys()):
+        values = here[2].get(attribute), there[2].get(attribute)
+        if values[0] != values[1]:
+            what = name if attribute == "value" else f"{attribute} of {name}"
+            return f"{what} is {values[0]} here, {values[1]} there"
+    return f"{name} takes {', '.join(here[1])} here, {', '.join(there[1])} there"
+
+
+def _scope(name: str) -> str:
+    return name.rpartition("/")[0] or "the graph"
+
+
+def _named(name: str, operations: dict[str, Description]) -> str:
+    type_, _, attributes = operations[name]
+    return f"{name.rpartition('/')[2]} = {attributes['value']}" if type_ == "Const" else type_
+
+
+def _describe(operation: tf.Operation) -> Description:
+    inputs = [tensor.name for tensor in operation.inputs]
+    inputs += sorted(f"^{control.name}" for control in operation.control_inputs)
+    return [operation.type, inputs, _attributes(operation)]
+
+
+def _attributes(operation: tf.Operation) -> dict[str, str]:
+    names = sorted(name for name in operation.node_def.attr if not name.startswith("_") and name not in _MANAGING)
+    return {name: _text(operation.get_attr(name), operation.graph) for name in names}
+
+
+def _text(value: Any, graph: tf.Graph) -> str:
+    """The value of an attribute, in words where it is short."""
+    if hasattr(value, "tensor_shape"):  # a tensor
+        array = tf.make_ndarray(value)
+        return str(array.tolist()) if array.size <= _SHOWN_VALUES else _sha256(value.SerializeToString())
+    if hasattr(value, "unknown_rank"):  # a shape
+        return str(tf.TensorShape(value))
+    if hasattr(value, "name") and hasattr(value, "attr"):  # a function, whose own name is made of a running number
+        functions = {function.signature.name: function for function in graph.as_graph_def().library.function}
+        return _function_sha256(value.name, functions)
+    if isinstance(value, list):
+        return f"[{', '.join(_text(item, graph) for item in value)}]"
+    if isinstance(value, tf.DType):
+        return value.name
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _function_sha256(name: str, functions: dict[str, Any]) -> str:
+    parts = []
+    for node in functions[name].node_def:
+        parts += [node.name, node.op, *node.input]
+        for key, value in sorted(node.attr.items()):
+            if value.HasField("func"):
+                parts.append(_function_sha256(value.func.name, functions))
+            elif not key.startswith("_"):
+                parts.append(str(value))
+    return _sha256("\n".join(parts).encode())
+
+
+def _sha256(content: bytes) -> str:
+    return f"SHA-256 {hashlib.sha256(content).hexdigest()[:16]}"
