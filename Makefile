@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# A run by make starts anew, one in JupyterLab goes on: each has checkpoints of its own.
+# A run by make starts anew, one in JupyterLab resumes: each has checkpoints of its own.
 FRESH := build/checkpoints-of-make
 
 # Notebooks run in notebooks/, so a relative data directory is made absolute first.
@@ -18,17 +18,25 @@ endif
 
 notebook: fresh build/vae_mnist.html  ## Run the main notebook from the top; leaves build/vae_mnist.ipynb and .html
 
-notebooks: notebook build/explore_latent_space.html build/your_own_images.html  ## Run all notebooks
+notebooks: notebook build/variations.html build/explore_latent_space.html build/your_own_images.html  ## Run all notebooks
 
 fresh:
 	@rm -rf $(FRESH) build/*.html
 
-build/%.html: notebooks/%.ipynb $(READY)
-	@mkdir -p build
+build/%.html: notebooks/%.ipynb $(READY) build/mathjax/config/local/local.js
 	VAE_TF1_CHECKPOINT_DIR=$(abspath $(FRESH)) TQDM_DISABLE=1 \
 		$(BIN)/papermill --log-output --no-progress-bar --kernel python3 --cwd notebooks $< build/$*.ipynb
-	@$(BIN)/jupyter nbconvert --log-level ERROR --to html build/$*.ipynb
+	@$(BIN)/jupyter nbconvert --log-level ERROR --to html build/$*.ipynb \
+		--HTMLExporter.mathjax_url='mathjax/MathJax.js?config=TeX-AMS-MML_HTMLorMML-full,Safe,local/local'
 	@echo "Done: build/$*.ipynb and build/$*.html"
+
+# With MathJax beside it, the HTML shows its formulas without a network.
+build/mathjax/config/local/local.js: $(READY)
+	@mkdir -p build/mathjax
+	@cp -r "$$($(BIN)/python -c 'import jupyter_server_mathjax as m; print(m.__path__[0])')/static/." build/mathjax
+	@mkdir -p $(@D)
+	@echo 'MathJax.Hub.Config({"HTML-CSS": {availableFonts: [], webFont: "STIX-Web", imageFont: null}});' \
+		'MathJax.Ajax.loadComplete("[MathJax]/config/local/local.js");' > $@
 
 test: $(READY)  ## Run the tests
 	$(BIN)/python -m pytest

@@ -179,6 +179,11 @@ def measure(names: list[str], rounds: int, per_round: int) -> tuple[dict[str, Re
         return {n: Result(rates[n], w.ask("test")) for n, w in workers.items()}, data_name
 
 
+def ratio(rate: float, reference: float) -> str:
+    """As the table and the chart show it."""
+    return f"{rate / reference:.2f}"
+
+
 def table(results: dict[str, Result], data_name: str, per_round: int) -> str:
     rounds = len(next(iter(results.values())).rates)
     peers = [r.rate for n, r in results.items() if CONTENDERS[n].kind == "peer"]
@@ -193,8 +198,8 @@ def table(results: dict[str, Result], data_name: str, per_round: int) -> str:
         cells = [
             f"**{name}**" if CONTENDERS[name].kind == "this project" else name,
             f"{result.rate:.0f} ({min(result.rates):.0f}, {max(result.rates):.0f})",
-            f"{result.rate / original.rate:.2f}" if original else "",
-            f"{result.rate / bound:.2f}" if bound else "",
+            ratio(result.rate, original.rate) if original else "",
+            ratio(result.rate, bound) if bound else "",
             "" if is_bound else f"{result.negative_elbo:.2f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -229,7 +234,11 @@ def chart(results: dict[str, Result], path: Path) -> None:
         spread = [[result.rate - min(result.rates)], [max(result.rates) - result.rate]]
         axes.barh(position, result.rate, xerr=spread, color=colours[CONTENDERS[name].kind], ecolor="dimgrey", capsize=2)
         axes.annotate(
-            f" {result.rate / reference.rate:.2f} ×", (max(result.rates), position), va="center", ha="left", fontsize=9
+            f" {ratio(result.rate, reference.rate)} ×",
+            (max(result.rates), position),
+            va="center",
+            ha="left",
+            fontsize=9,
         )
     axes.set_yticks(range(len(ordered)), [name for name, _ in ordered])
     axes.set_xlim(0, 1.12 * max(max(result.rates) for result in results.values()))

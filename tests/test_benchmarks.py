@@ -15,6 +15,7 @@ def run(script, *arguments, out):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+@pytest.mark.slow
 def test_speed(tmp_path):
     names = ["vae_tf1, compiled", "vae_tf1, plain", "matrix products, NumPy"]
     run("speed.py", "--rounds", "2", "--iterations", "20", "--only", *names, out=tmp_path)
@@ -40,6 +41,6 @@ def test_startup(tmp_path):
     assert "| its reconstructions are drawn | " in run("startup.py", "--rounds", "1", out=tmp_path)
 
 
-@pytest.mark.parametrize("table", ["speed.md", "startup.md"])
-def test_readme_has_the_tables_that_were_measured(table):
-    assert (BENCHMARKS / table).read_text() in (BENCHMARKS.parent / "README.md").read_text()
+@pytest.mark.parametrize("table", ["speed.md", "growth.md", "startup.md"])
+def test_page_has_the_tables_that_were_measured(table):
+    assert (BENCHMARKS / table).read_text() in (BENCHMARKS / "README.md").read_text()

@@ -84,7 +84,7 @@ def test_evaluating_meanwhile_changes_nothing(tmp_path, whole):
 def test_epochs_are_crossed_exactly(tmp_path):
     kwargs = {"batch_size": 7000, "report_every": 2}
     _, expected = run(None, 7, **kwargs)
-    for iterations in 1, 3, 6, 7:
+    for iterations in 3, 6, 7:
         _, variables = run(tmp_path, iterations, **kwargs)
     assert_same(variables, expected)
 
@@ -196,20 +196,21 @@ def test_an_interrupt_saves_after_the_iteration_and_is_raised(tmp_path, whole, m
     assert_same(variables, whole[1])
 
 
-def live(directory, started):
+def live(directory, started, iterations):
     """A life of the run that is killed again and again."""
     kwargs = {"batch_size": 100, "report_every": 100}
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = build_vae(seed=0)
         data = read_data_sets("unused", source="builtin", seed=0)
-        reports = train(session, vae, data, 3000, **kwargs, checkpoint_dir=directory)
+        reports = train(session, vae, data, iterations, **kwargs, checkpoint_dir=directory)
         started.set()
         for _ in reports:
             pass
         np.savez(directory / "end.npz", **session.run({v.op.name.replace("/", "|"): v for v in tf.global_variables()}))
 
 
-def test_killed_thirty_times(tmp_path):
+@pytest.mark.parametrize(("times", "iterations"), [(3, 400), pytest.param(30, 3000, marks=pytest.mark.slow)])
+def test_killed_again_and_again(tmp_path, times, iterations):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["vae_tf1"])
     choose = random.Random(0)
@@ -218,18 +219,18 @@ def test_killed_thirty_times(tmp_path):
     (tmp_path / "whole").mkdir()
     while not (tmp_path / "killed" / "end.npz").exists():
         started = context.Event()
-        process = context.Process(target=live, args=(tmp_path / "killed", started))
+        process = context.Process(target=live, args=(tmp_path / "killed", started, iterations))
         process.start()
         started.wait()
-        # Until 30 lives are over, one lasts from nothing to some 200 iterations.
-        process.join(choose.uniform(0, 0.7) if kills < 30 else None)
+        # Until so many lives are over, one lasts from nothing to some 200 iterations.
+        process.join(choose.uniform(0, 0.7) if kills < times else None)
         if process.is_alive():
             process.kill()
             process.join()
             kills += 1
-    assert kills >= 30
+    assert kills >= times
     started = context.Event()
-    process = context.Process(target=live, args=(tmp_path / "whole", started))
+    process = context.Process(target=live, args=(tmp_path / "whole", started, iterations))
     process.start()
     process.join()
     ends = [dict(np.load(tmp_path / name / "end.npz")) for name in ("killed", "whole")]
@@ -240,8 +241,18 @@ def test_killed_thirty_times(tmp_path):
 # Faults
 
 
-@pytest.mark.parametrize("file", ["training.npz", "model.ckpt.data-00000-of-00001", "model.ckpt.index"])
-@pytest.mark.parametrize("fault", ["truncated", "changed", "missing"])
+FILES = ["training.npz", "model.ckpt.data-00000-of-00001", "model.ckpt.index"]
+FAULTS = ["truncated", "changed", "missing"]
+
+
+@pytest.mark.parametrize(
+    ("file", "fault"),
+    [
+        pytest.param(file, fault, marks=() if i == j else pytest.mark.slow)
+        for i, file in enumerate(FILES)
+        for j, fault in enumerate(FAULTS)
+    ],
+)
 def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(tmp_path, whole, file, fault):
     run(tmp_path, 20)
     path = newest(tmp_path) / file

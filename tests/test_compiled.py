@@ -66,6 +66,7 @@ def test_steps_are_those_of_the_graph_fed_with_the_same_noise(vae, digits):
             assert np.mean(np.abs(value - expected) > 1e-5) < 0.01
 
 
+@pytest.mark.slow
 def test_runs_repeat_to_the_bit_however_they_are_cut(vae):
     _, expected = run(vae, iterations=250)
     _, again = run(vae, iterations=250)
@@ -85,6 +86,7 @@ def test_stopped_runs_end_as_whole_ones(vae, tmp_path):
     assert_identical(resumed, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [True, False], ids=["compiled first", "plain first"])
 def test_each_loop_goes_on_where_the_other_stopped(vae, tmp_path, first):
     options = {"report_every": 50, "checkpoint_dir": tmp_path}
@@ -98,14 +100,12 @@ def test_each_loop_goes_on_where_the_other_stopped(vae, tmp_path, first):
 
 
 def test_noise_follows_from_the_seed(graph):
-    seeded, _ = run(build_vae(seed=0), iterations=1)
-    with tf.Graph().as_default():
-        other, _ = run(build_vae(seed=1), iterations=1)
-    unseeded = []
-    for _ in range(2):
+    """That the same seed gives the same noise, `test_stopped_runs_end_as_whole_ones` shows."""
+    losses = []
+    for seed in 0, None, None:
         with tf.Graph().as_default():
-            unseeded.append(run(build_vae(), iterations=1)[0][0].loss)
-    assert len({seeded[0].loss, other[0].loss, *unseeded}) == 4
+            losses.append(run(build_vae(seed=seed), iterations=1)[0][0].loss)
+    assert len(set(losses)) == 3
 
 
 def test_a_second_call_finds_the_program_of_the_first(vae):

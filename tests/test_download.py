@@ -163,7 +163,7 @@ input_data.read_data_sets(sys.argv[2], source="mnist")
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL])
 def test_stopped_in_the_middle(host, tmp_path, number):
     host.answers = ["well", "stall"]
     process = subprocess.Popen(

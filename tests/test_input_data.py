@@ -396,6 +396,7 @@ def prepared(mnist_dir, tmp_path_factory):
     return directory
 
 
+@pytest.mark.slow
 def test_prepared_mnist_has_the_rows_of_the_files_in_their_order(prepared, mnist, graph, monkeypatch):
     no_network(monkeypatch)
     data = read_data_sets(prepared, source="mnist")
@@ -406,6 +407,7 @@ def test_prepared_mnist_has_the_rows_of_the_files_in_their_order(prepared, mnist
     assert graph.get_operations() == []
 
 
+@pytest.mark.slow
 def test_prepared_mnist_is_read_where_tensorflow_executes_eagerly(prepared, mnist):
     with tf.init_scope():
         assert read_data_sets(prepared, source="mnist").fingerprint() == mnist.fingerprint()
@@ -447,6 +449,7 @@ def test_builtin_digits_are_small():
     assert sum((BUILTIN_DIR / name).stat().st_size for name in IDX_FILES) <= 5e6
 
 
+@pytest.mark.slow
 def test_nearest_builtin_digit_reads_mnist(digits, mnist):
     known = np.concatenate([digits.validation.images, digits.train.images])
     labels = np.concatenate([digits.validation.labels, digits.train.labels])

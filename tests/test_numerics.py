@@ -48,7 +48,7 @@ def test_losses_are_those_of_tensorflow_1_and_gradients_finite(values_of, case):
 @pytest.mark.parametrize("compiled", [False, True], ids=["plain", "compiled"])
 @pytest.mark.parametrize(
     "logvar",
-    [-120, 88, *(pytest.param(logvar, marks=pytest.mark.slow) for logvar in (-104, -88, -50, 50, 80, 1000, np.inf))],
+    [88, *(pytest.param(logvar, marks=pytest.mark.slow) for logvar in (-120, -104, -88, -50, 50, 80, 1000, np.inf))],
 )
 def test_training_stays_finite_or_stops_and_says_where(tmp_path, logvar, compiled):
     """From a checkpoint of three good iterations on, with an encoder that gives such log-variances."""

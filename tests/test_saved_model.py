@@ -47,7 +47,7 @@ def trained(request):
 
 @pytest.mark.parametrize(
     ("trained", "program"),
-    [("", TENSORFLOW_2), ("some/scope", TENSORFLOW_1)],
+    [("", TENSORFLOW_2), pytest.param("some/scope", TENSORFLOW_1, marks=pytest.mark.slow)],
     indirect=["trained"],
     ids=["tensorflow 2", "tensorflow 1"],
 )

@@ -1,0 +1,48 @@
+"""Makes the README's pictures from the outputs of the notebooks as they are committed.
+
+python notebooks/make_pictures.py
+"""
+
+import base64
+import io
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import nbformat
+
+HERE = Path(__file__).parent
+
+
+def pictures(notebook: str) -> list:
+    """The pictures that a notebook shows, in their order, as arrays [height, width, 4]."""
+    outputs = [output for cell in nbformat.read(HERE / notebook, 4).cells for output in cell.get("outputs", [])]
+    encoded = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    return [plt.imread(io.BytesIO(base64.b64decode(picture))) for picture in encoded]
+
+
+def put_together(rows: list[list[tuple]], path: Path, width: float) -> None:
+    """Pictures with their titles in rows, each row as wide as the whole."""
+    heights = [width / sum(picture.shape[1] / picture.shape[0] for picture, _ in row) for row in rows]
+    titled = any(title for row in rows for _, title in row)
+    figure = plt.figure(figsize=(width, sum(heights) + 0.3 * titled * len(rows)), layout="constrained")
+    for part, row in zip(figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)[:, 0], rows):
+        ratios = [picture.shape[1] / picture.shape[0] for picture, _ in row]
+        for ax, (picture, title) in zip(part.subplots(1, len(row), width_ratios=ratios, squeeze=False)[0], row):
+            ax.imshow(picture)
+            ax.set_title(title)
+            ax.set_axis_off()
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+
+
+def main() -> None:
+    rows = pictures("vae_mnist.ipynb")
+    shown = [(rows[i // 1000], f"iteration {i}") for i in (0, 1000, 5000, 19000)]
+    put_together([shown], HERE / "reconstructions.png", 8)
+    explored, varied = pictures("explore_latent_space.ipynb"), pictures("variations.ipynb")
+    plane, by_label = (varied[k] for k in (2, 7))
+    put_together([[(plane, ""), (explored[4], "")], [(by_label, ""), (explored[2], "")]], HERE / "latent_space.png", 14)
+
+
+if __name__ == "__main__":
+    main()
