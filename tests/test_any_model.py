@@ -13,6 +13,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+import tensorflow_probability as tfp
 from models import MODELS, dropout_encoder, from_pieces, log_weights_by_hand, tanh_decode
 from scipy.special import logsumexp
 
@@ -410,8 +411,50 @@ def test_a_variable_that_would_not_be_saved_is_named(graph, digits):
 def test_a_model_that_needs_labels_is_told_to_write_its_own_loop(graph, digits):
     y = tf.placeholder(tf.float32, [None, 10], name="y")
     vae = build_vae(encoder=lambda x: vae_tf1.encoder(tf.concat([x, y], axis=1)))
-    with tf.Session() as session, pytest.raises(ValueError, match="Training needs a value for the placeholder y"):
-        train(session, vae, digits)
+    with tf.Session() as session:
+        with pytest.raises(ValueError, match="Training needs a value for the placeholder y"):
+            train(session, vae, digits)
+        with pytest.raises(ValueError, match="depends on the placeholder y, for which nothing is fed here"):
+            evaluate(session, vae, digits.test.images)
+
+
+def test_a_decoder_that_sees_the_images_has_no_decode_to_export(graph, tmp_path):
+    with tf.variable_scope("mine"):
+        vae = build_vae(seed=0)
+    seeing = vae.x_logits + vae.x
+    vae = vae._replace(x_logits=seeing, x_dist=tfp.distributions.Bernoulli(logits=seeing))
+    with tf.Session() as session, pytest.raises(ValueError, match="depends on the placeholder mine/x"):
+        vae_tf1.export_saved_model(session, vae, tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_beta_may_be_a_schedule(graph, digits):
+    beta = tf.Variable(0.5, trainable=False, use_resource=True, name="beta")
+    vae = build_vae(seed=0, beta=beta)
+    with tf.Session(config=session_config()) as session:
+        report = next(train(session, vae, digits))
+        assert report.loss == pytest.approx(report.reconstruction + 0.5 * report.kl_divergence, rel=1e-5)
+
+
+def test_what_builders_return_is_checked(graph):
+    with pytest.raises(TypeError, match=r"optimizer is a str; pass a tf\.train\.Optimizer"):
+        build_vae(optimizer="adam")
+    with pytest.raises(TypeError, match="encoder returned a list; return mu_logvar alone"):
+        build_vae(encoder=lambda x: [x, x])
+    with tf.variable_scope("other"), pytest.raises(TypeError, match=r"other than the pair \(x_logits, x_dist\)"):
+        build_vae(decode=lambda z: z)
+
+
+def test_a_second_model_leaves_the_seeds_of_a_graph_alone(graph):
+    tf.set_random_seed(0)
+    x = tf.placeholder(tf.float32, [None, 784])
+    with tf.variable_scope("encoder"):
+        vae_tf1.encoder(x)
+    operations = graph.get_operations()
+    seeds = [operation.get_attr("seed2") for operation in operations if "seed2" in operation.node_def.attr]
+    with tf.variable_scope("another"):
+        build_vae()
+    assert seeds == [operation.get_attr("seed2") for operation in operations if "seed2" in operation.node_def.attr]
 
 
 # Parts of a data set

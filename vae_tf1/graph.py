@@ -109,8 +109,8 @@ def check_vae(vae: VAE) -> None:
 
 
 def check_only_x_is_fed(vae: VAE) -> None:
-    """Raises ValueError if a training step needs another placeholder than `vae.x`."""
-    for operation in upstream_of([vae.train_step]):
+    """Raises ValueError if training or reconstructing needs another placeholder than `vae.x`."""
+    for operation in upstream_of([vae.train_step, vae.x_hat]):
         if operation.type == "Placeholder" and operation is not vae.x.op:
             raise ValueError(
                 f"Training needs a value for the placeholder {operation.name}, but train feeds vae.x alone; make it "

@@ -211,7 +211,8 @@ def build_vae(
             `tf.set_random_seed(seed)`. None leaves the graph's seed as it is, which is none by default.
         encoder: from images, float32 [N, P], to `mu_logvar`, float32 [N, 2 * D].
         decode: from z, float32 [N, D], to `(x_logits, x_dist)`, logits float32 [N, P] and their distribution.
-        beta: weight of the KL divergence in `loss` (Higgins et al. 2017, "beta-VAE", eq. 4).
+        beta: weight of the KL divergence in `loss` (Higgins et al. 2017, "beta-VAE", eq. 4); a number, or a scalar
+            tensor, such as a schedule.
         optimizer: any `tf.train.Optimizer`; None is `tf.train.AdamOptimizer()`.
         hidden_units: width of the hidden layers of the built-in `encoder` and `decode`.
         latent_dimensions: D, of the built-in `encoder`; one of your own chooses its D itself.
@@ -222,6 +223,7 @@ def build_vae(
 
     Raises:
         RuntimeError: there is no graph to build in, because TensorFlow executes eagerly.
+        TypeError: `optimizer` is no `tf.train.Optimizer`, or `encoder` or `decode` does not return tensors.
         ValueError: the graph has such a model already, or what `encoder` or `decode` returns does not fit.
     """
     if tf.executing_eagerly():
@@ -237,6 +239,10 @@ def build_vae(
             "tf.reset_default_graph() before you build the model again, or build a second one inside "
             '`with tf.variable_scope("another"):`.'
         )
+    if optimizer is not None and not isinstance(optimizer, tf.train.Optimizer):
+        raise TypeError(
+            f"optimizer is a {type(optimizer).__name__}; pass a tf.train.Optimizer of tensorflow.compat.v1."
+        )
     if encoder is _ENCODER:
         encoder = functools.partial(encoder, hidden_units=hidden_units, latent_dimensions=latent_dimensions)
     if decode is _DECODE:
@@ -244,23 +250,30 @@ def build_vae(
     if seed is not None:
         tf.set_random_seed(seed)
 
+    operations_before = len(tf.get_default_graph().get_operations())
     x = tf.placeholder(tf.float32, [None, image_pixels], name="x")
     # Resource variables, which XLA compiles, even where `tf.disable_v2_behavior()` has turned them off.
     with tf.variable_scope("encoder", use_resource=True):
         mu_logvar = encoder(x)
+    if not tf.is_tensor(mu_logvar):
+        raise TypeError(f"encoder returned a {type(mu_logvar).__name__}; return mu_logvar alone, a tensor [N, 2 * D].")
     with tf.variable_scope("decoder", use_resource=True):
         z = sample_latent(mu_logvar)
-        x_logits, x_dist = decode(z)
+        decoded = decode(z)
+        if not isinstance(decoded, tuple | list) or len(decoded) != 2:
+            raise TypeError("decode returned something other than the pair (x_logits, x_dist); return both.")
+        x_logits, x_dist = decoded
         x_hat = _sample_image(x_logits, x_dist)
     with tf.variable_scope("unlabeled"), tf.variable_scope("optimizer"):
         loss, reconstruction, kl_divergence = negative_elbo(x_logits, x, mu_logvar)
-        if beta != 1:
-            loss = tf.reduce_mean(reconstruction + tf.constant(beta, name="beta") * kl_divergence)
+        if tf.is_tensor(beta) or beta != 1:
+            weight = tf.convert_to_tensor(beta, tf.float32, name="beta")
+            loss = tf.reduce_mean(reconstruction + weight * kl_divergence)
         # Gated: no weight changes before all gradients are there, even where operations run side by side.
         train_step = (optimizer or tf.train.AdamOptimizer()).minimize(
             loss, gate_gradients=tf.train.Optimizer.GATE_GRAPH
         )
-    use_tf1_seeds()
+    use_tf1_seeds(tf.get_default_graph().get_operations()[operations_before:])
     return VAE(
         x=x,
         mu_logvar=mu_logvar,

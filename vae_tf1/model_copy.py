@@ -38,10 +38,16 @@ class ModelCopy:
             name: scope of the new operations.
 
         Raises:
-            ValueError: something upstream of `elements` can't be copied.
+            ValueError: something upstream of `elements` can't be copied, or is a placeholder.
         """
-        given = [tensor for tensor, _ in sources]
-        self._copy_variables(upstream_of(elements, given))
+        operations = upstream_of(elements, [tensor for tensor, _ in sources])
+        for operation in operations:
+            if operation.type == "Placeholder":
+                raise ValueError(
+                    f"{elements[0].name} depends on the placeholder {operation.name}, for which nothing is fed here; "
+                    "compute it with sess.run and feed_dict."
+                )
+        self._copy_variables(operations)
         variables = []
         for original, copy, _ in self._variables:
             source = original.op.outputs[0]  # the handle of a resource variable, the reference of another

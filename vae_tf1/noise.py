@@ -61,8 +61,9 @@ def _draws(node: tf.NodeDef, library: dict[str, Any], seen: set[str]) -> bool:
 
 
 def _can_be_repeated(operation: tf.Operation) -> bool:
-    # Control inputs would run along when values are drawn to move the stream on.
-    return operation.type in _SAMPLERS and not operation.control_inputs
+    # Control inputs would run along when values are drawn to move the stream on; what is in a loop can't be run alone.
+    alone = not operation.control_inputs and operation.graph.is_fetchable(operation)
+    return operation.type in _SAMPLERS and alone
 
 
 def check_repeatable(elements: Sequence[Element]) -> None:
@@ -147,7 +148,7 @@ def stateless(operation: tf.Operation, shape: Sequence[int], seed) -> tf.Tensor:
     limits: dict[str, Any] = {}
     if operation.type == "RandomUniformInt":
         limits = {name: tf.get_static_value(limit) for name, limit in zip(("minval", "maxval"), operation.inputs[1:])}
-    if sampler is None or None in limits.values():
+    if sampler is None or None in limits.values() or not operation.graph.is_fetchable(operation):
         raise ValueError(
             f"The compiled loop can't repeat the noise of {operation.name} ({operation.type}); draw it with "
             "tf.random_normal, tf.random_uniform or tf.truncated_normal outside of tf.cond and tf.while_loop, or train "

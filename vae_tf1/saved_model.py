@@ -5,7 +5,6 @@ from pathlib import Path
 
 import tensorflow.compat.v1 as tf
 
-from vae_tf1.graph import upstream_of
 from vae_tf1.model import VAE
 from vae_tf1.model_copy import ModelCopy
 
@@ -33,7 +32,8 @@ def export_saved_model(sess: tf.Session, vae: VAE, path, *, overwrite: bool = Fa
         overwrite: replace a SavedModel that is there; it stays until the new one is whole.
 
     Raises:
-        ValueError: `sess` is of another graph or has no weights yet, or `vae` decodes from more than z.
+        ValueError: `sess` is of another graph or has no weights yet, or `vae` decodes from
+            more than z.
         FileExistsError: something is at `path`, and `overwrite` is not set or it is more than a SavedModel.
         OSError: `path` can't be written.
     """
@@ -43,7 +43,6 @@ def export_saved_model(sess: tf.Session, vae: VAE, path, *, overwrite: bool = Fa
             raise FileExistsError(f"{path} exists already; pass overwrite=True, or another path.")
         if not path.is_dir() or not {file.name for file in path.iterdir()} <= _SAVED_MODEL_FILES:
             raise FileExistsError(f"{path} holds other things than a SavedModel; pass another path.")
-    _check_decodes_z_alone(vae)
     unfinished = path.with_name(f".{path.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -55,15 +54,6 @@ def export_saved_model(sess: tf.Session, vae: VAE, path, *, overwrite: bool = Fa
         raise OSError(f"The SavedModel can't be written to {path} ({reason}); pass another path.") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _check_decodes_z_alone(vae: VAE) -> None:
-    for operation in upstream_of([vae.x_logits], without=[vae.z]):
-        if operation.type == "Placeholder":
-            raise ValueError(
-                f"vae.x_logits depends on {operation.name} as well as on vae.z, so there is no `decode` from z to "
-                "export; decode from z alone."
-            )
 
 
 def _write(sess: tf.Session, vae: VAE, path: Path) -> None:

@@ -22,18 +22,22 @@ TF1_SEEDS = {
 }
 
 
-def use_tf1_seeds() -> None:
+def use_tf1_seeds(operations: list[tf.Operation] | None = None) -> None:
     """Gives the original's random operations in the default graph the seeds that they had under TensorFlow 1.15.
 
     Call it after `tf.set_random_seed` and after building the graph, before a session runs it. The operations are found
     by the scopes of the original, `encoder` and `decoder`, in whatever outer scope these are. Other random operations
     keep their seeds, and so do all operations of a graph that has no seed. A second call changes nothing.
+
+    Args:
+        operations: where to look; None is the whole graph.
     """
     graph = tf.get_default_graph()
     if graph.seed is None:
         return
     random = [operation for operation in graph.get_operations() if "seed2" in operation.node_def.attr]
-    seeds = {operation: _tf1_seed(operation.name) for operation in random}
+    among = set(random if operations is None else operations)
+    seeds = {operation: _tf1_seed(operation.name) if operation in among else None for operation in random}
     taken = {operation.get_attr("seed2") for operation, seed in seeds.items() if seed is None}
     for operation, seed in seeds.items():
         if seed is None:
