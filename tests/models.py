@@ -36,18 +36,20 @@ def dropout_decode(z):
     return x_logits, tfp.distributions.Bernoulli(logits=x_logits, dtype=tf.float32)
 
 
-def from_pieces(*, resource_variables=True, gaussian=False) -> vae_tf1.VAE:
+def from_pieces(*, resource_variables=True, gaussian=False, bounded=False) -> vae_tf1.VAE:
     """The README's pieces, put into a `VAE` by hand.
 
     Args:
         resource_variables: False makes variables as TensorFlow 1 did.
         gaussian: with a likelihood that is not that of `negative_elbo`.
+        bounded: with a latent code that is not drawn from the Gaussian of `mu_logvar`.
     """
     x = tf.placeholder(tf.float32, [None, 784])
     with tf.variable_scope("my/encoder", use_resource=resource_variables):
         mu_logvar = vae_tf1.encoder(x, hidden_units=20, latent_dimensions=5)
     with tf.variable_scope("my/decoder", use_resource=resource_variables):
         z = vae_tf1.sample_latent(mu_logvar)
+        z = 3 * tf.tanh(z) if bounded else z
         x_logits, x_dist = vae_tf1.decode(z, hidden_units=20)
         if gaussian:
             x_dist = tfp.distributions.Normal(tf.sigmoid(x_logits), 0.4)

@@ -115,7 +115,7 @@ def test_session_of_another_graph(vae, data):
 
 def test_images_of_bytes_are_refused(session, vae):
     data = read_data_sets("unused", source="builtin", dtype=np.uint8)
-    with pytest.raises(ValueError, match=r"takes pixels in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"images of data are uint8 \[784\], not float32"):
         list(train(session, vae, data, iterations=1))
 
 

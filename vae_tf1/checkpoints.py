@@ -104,7 +104,7 @@ def write(directory: Path, checkpoint: Checkpoint, save_model: Callable[[str], o
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise OSError(
             f"The checkpoint after {checkpoint.iterations} iterations can't be written to {final} ({reason}); "
-            "make room there, then train again: training resumes from the checkpoint before."
+            "make room there, then train again: training will resume from the previous checkpoint."
         ) from error
     for old in _present(directory)[KEPT:]:
         shutil.rmtree(old, ignore_errors=True)
@@ -158,7 +158,7 @@ def check_same_run(checkpoint: Checkpoint, run: dict[str, Any]) -> None:
         if what not in ("computation", "versions") and there.get(what) != here[what]:
             raise ValueError(
                 f"The checkpoint {checkpoint.path} is of another run: its {what} is {there.get(what)}, here it is "
-                f"{here[what]}; set it back, or pass another checkpoint_dir."
+                f"{here[what]}; change it back, or pass another checkpoint_dir."
             )
     different = fingerprint.difference(there["computation"], here["computation"])
     if different is None:
@@ -170,8 +170,8 @@ def check_same_run(checkpoint: Checkpoint, run: dict[str, Any]) -> None:
         )
     versions = ", ".join(f"{name} {version}" for name, version in there["versions"].items())
     warnings.warn(
-        f"The checkpoint {checkpoint.path} was written with {versions}, and the graph differs from that of then: "
-        f"{different}. Training resumes from it; if it was you who changed the model, pass another checkpoint_dir.",
+        f"The checkpoint {checkpoint.path} was written with {versions}, and the graph has changed since: "
+        f"{different}. Training resumes from it; if you changed the model yourself, pass another checkpoint_dir.",
         stacklevel=4,
     )
 

@@ -13,12 +13,13 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vae_tf1._startup import stderr_held_back
-from vae_tf1.graph import recomputed, variables_of
+from vae_tf1.graph import recomputed, upstream_of, variables_of
 from vae_tf1.model import VAE
 from vae_tf1.model_copy import ModelCopy
 from vae_tf1.noise import random_operations, stateless
 
-AT_ONCE = 100  # of one run, at most: enough that starting it costs nothing, few enough to interrupt it between two
+# Of one run, at most: enough that starting it costs nothing, few enough that training can be interrupted promptly.
+AT_ONCE = 100
 
 
 class _Program(NamedTuple):
@@ -33,7 +34,7 @@ class _Program(NamedTuple):
     losses: str  # float32 [AT_ONCE, 3]
 
 
-# The programs of each graph, by training step, number of images and batch size: a second call finds that of the first.
+# The programs of each graph, by what they train, number of images and batch size, so that a second call reuses one.
 _programs_of: weakref.WeakKeyDictionary[tf.Graph, dict[tuple, _Program]] = weakref.WeakKeyDictionary()
 
 
@@ -54,10 +55,11 @@ def compiled_steps(
         divergence terms, means over the batch in nats.
 
     Raises:
-        ValueError: a variable of `vae` is not a resource variable, or noise is drawn that can't be repeated.
+        ValueError: a variable of `vae` is not a resource variable, noise is drawn that can't be repeated, or there is
+            control flow of TensorFlow 1.
     """
     programs = _programs_of.setdefault(sess.graph, {})
-    key = (vae.train_step.name, images.shape, batch_size)
+    key = (vae.x.name, *(element.name for element in _trained(vae)), images.shape, batch_size)
     if key not in programs:
         with sess.graph.as_default(), stderr_held_back():  # TensorFlow looks for a GPU here, and says there is none
             programs[key] = _build(sess, vae, images.shape, batch_size)
@@ -79,12 +81,18 @@ def _trained(vae: VAE) -> list:
 
 
 def _seed_of(operation: tf.Operation) -> int:
-    """Both seeds of a random operation in one number; of an unseeded one, another each time."""
+    """Both seeds of a random operation in one number; a fresh number each time for an unseeded one."""
     seed, seed2 = operation.get_attr("seed"), operation.get_attr("seed2")
     return seed + (seed2 << 32) if (seed, seed2) != (0, 0) else int(np.random.SeedSequence().generate_state(1)[0])
 
 
 def _build(sess: tf.Session, vae: VAE, shape: tuple[int, ...], batch_size: int) -> _Program:
+    for operation in upstream_of(_trained(vae)):
+        if operation.type in ("Switch", "Enter"):
+            raise ValueError(
+                f"The compiled loop can't take TensorFlow 1's control flow ({operation.name}); call "
+                "tf.enable_control_flow_v2() before you build the model, or train without compiled=True."
+            )
     random = random_operations(_trained(vae))
     shapes = _shapes(sess, vae, random, batch_size)
     handles = [_handle(variable) for variable in variables_of(vae)]
@@ -128,7 +136,7 @@ def _shapes(sess: tf.Session, vae: VAE, random: list[tf.Operation], batch_size: 
         if not copy.shape.is_fully_defined():
             raise ValueError(
                 f"The compiled loop can't tell the shape of {operation.name} ({copy.shape}) before it runs; "
-                "make it follow from the shape of x, or train without compiled=True."
+                "make it depend on the shape of x alone, or train without compiled=True."
             )
     return [copy.shape.as_list() for copy in copies]
 
@@ -137,6 +145,6 @@ def _handle(variable: tf.Variable) -> tf.Tensor:
     if not hasattr(variable, "handle"):
         raise ValueError(
             f"{variable.op.name} is not a resource variable, which train(compiled=True) needs; "
-            "make the VAE with build_vae, or call tf.enable_resource_variables() before."
+            "make the VAE with build_vae, or call tf.enable_resource_variables() before you build it."
         )
     return variable.handle

@@ -11,17 +11,18 @@ from tqdm.auto import tqdm
 from vae_tf1.fingerprint import same_computation
 from vae_tf1.graph import check_images
 from vae_tf1.input_data import binarize
-from vae_tf1.model import VAE, negative_elbo
+from vae_tf1.model import VAE, negative_elbo, sample_latent
 from vae_tf1.model_copy import ModelCopy
 from vae_tf1.noise import random_operations
 
 # Images, and samples of each, that are decoded at once: 2000 rows of logits are 6 MB, measured to be a fast size.
 _IMAGES, _SAMPLES = 20, 100
+_CHECKED = 40_000  # draws at least, whose mean and standard deviation are then within 0.01 of 0 and 1
 _FACTORS = 98  # of a product in place of as many logarithms, at most; 2^-98 is within float32
 
 
 class Estimate(float):
-    """A mean over images: a number that also knows how far off it may be.
+    """A mean over images: a float that carries its standard error.
 
     Attributes:
         standard_error: the standard deviation over the images, divided by the root of their number.
@@ -41,6 +42,8 @@ class Estimate(float):
     def of(cls, values) -> "Estimate":
         """From one value per image, [N], such as `log_likelihood` gives; of a single one the standard error is NaN."""
         values = np.asarray(values)
+        if not values.size:
+            raise ValueError("There is no value to estimate a mean from; evaluate at least one image.")
         standard_error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else float("nan")
         return cls(float(values.mean()), float(standard_error))
 
@@ -57,7 +60,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(sess: tf.Session, vae: VAE, images: np.ndarray, batch_size: int = 1_000, seed: int = 0) -> Evaluation:
-    """The negative ELBO of images and its two terms, with one draw of z from q(z|x) for each image.
+    """The negative ELBO of images and its two terms, estimated with one draw of z from q(z|x) for each image.
 
     A copy of the model is run with noise of its own, so training continues as if nothing had been evaluated.
 
@@ -65,15 +68,16 @@ def evaluate(sess: tf.Session, vae: VAE, images: np.ndarray, batch_size: int = 1
         sess: a session that holds the trained weights.
         vae: from `build_vae` or made by hand, in the graph of `sess`.
         images: [N, P], pixels in [0, 1]; binarized here as in training. Each is counted once.
-        batch_size: images per run of the graph; the last batch takes what is left.
+        batch_size: images per run of the graph; the last batch may be smaller.
         seed: of the noise: the same weights, images and seed give the same numbers, whatever the batch size.
 
     Returns:
         `Evaluation(negative_elbo, reconstruction, kl_divergence)`, each a mean with its standard error.
 
     Raises:
+        TypeError: `images` is not an array.
         ValueError: `sess` is of another graph or has no weights yet, `images` has no row or is not [N, P] in [0, 1],
-            or `batch_size` is below 1.
+            `batch_size` is below 1, or `vae.z` is not drawn from the Gaussian of `vae.mu_logvar`.
     """
     with tf.Graph().as_default():
         model = ModelCopy(sess, vae)
@@ -82,6 +86,7 @@ def evaluate(sess: tf.Session, vae: VAE, images: np.ndarray, batch_size: int = 1
             raise ValueError("images has no row; pass at least one image to evaluate.")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; pass 1 or more.")
+        _check_posterior(model, vae, images)
         x, epsilon = (tf.placeholder(tf.float32, [None, tensor.shape[1]]) for tensor in (vae.x, vae.z))
         (mu_logvar,) = model.of([vae.mu_logvar], [(vae.x, x)], "encode")
         mu, logvar = tf.split(mu_logvar, 2, axis=1)
@@ -120,7 +125,7 @@ def log_likelihood(
     `Estimate.of(log_likelihood(...))` is the mean over the images with its standard error.
 
     A copy of the model is run, on all cores: training continues as if nothing had been evaluated, and memory does not
-    grow with `num_samples`. log p(x|z) is `-vae.reconstruction`, for whatever decoder that has.
+    grow with `num_samples`. log p(x|z) is `-vae.reconstruction`, whatever the decoder.
 
     Args:
         sess: a session that holds the trained weights.
@@ -134,19 +139,23 @@ def log_likelihood(
         float64 [N], one estimate per image.
 
     Raises:
-        ValueError: `sess` is of another graph or has no weights yet, `images` is not [N, P] in [0, 1], or
-            `num_samples` is below 1.
+        TypeError: `images` is not an array.
+        ValueError: `sess` is of another graph or has no weights yet, `images` is not [N, P] in [0, 1], `num_samples`
+            is below 1, or `vae.z` is not drawn from the Gaussian of `vae.mu_logvar`.
     """
     with tf.Graph().as_default():
         model = ModelCopy(sess, vae)
         images = binarize(check_images(vae, images))
         if num_samples < 1:
             raise ValueError(f"num_samples is {num_samples}; pass 1 or more.")
+        _check_posterior(model, vae, images)
         x, mu_logvar = (tf.placeholder(tf.float32, [None, tensor.shape[1]]) for tensor in (vae.x, vae.mu_logvar))
         count, stream = tf.placeholder(tf.int32, []), tf.placeholder(tf.int32, [2])
         (encoded,) = model.of([vae.mu_logvar], [(vae.x, x)], "encode")
         log_sum = tf.reduce_logsumexp(_log_weights(model, vae, x, mu_logvar, count, stream), axis=1)
-        threads = 1 if random_operations([encoded, log_sum]) else _processors()  # noise of the model's own has an order
+        threads = (
+            1 if random_operations([encoded, log_sum]) else _processors()
+        )  # the model's own noise depends on the order of runs
         with model.session(threads) as session:
             encode = session.make_callable(encoded, feed_list=[x])
             log_sum_of = session.make_callable(log_sum, feed_list=[x, mu_logvar, count, stream])
@@ -162,6 +171,30 @@ def log_likelihood(
                 return sums
 
             return _in_threads(estimate, len(images), threads) - np.log(num_samples)
+
+
+def _check_posterior(model: ModelCopy, vae: VAE, images: np.ndarray) -> None:
+    """Raises ValueError if `vae.z` is not drawn from the Gaussian of `vae.mu_logvar`, as the estimates assume."""
+    given = tf.placeholder(tf.float32, [None, vae.mu_logvar.shape[1]])
+    if not len(images) or same_computation(vae.z, sample_latent(given), [(vae.mu_logvar, given)]):
+        return
+    x = tf.placeholder(tf.float32, [None, vae.x.shape[1]])
+    fetches = model.of([vae.z, vae.mu_logvar], [(vae.x, x)], "posterior")
+    feed = {x: np.repeat(images[:1], 1_000, axis=0)}
+    epsilon: list[float] = []  # (z - mu) / sigma, where rounding leaves enough of it
+    with model.session() as session:
+        for _ in range(-(-_CHECKED // (1_000 * int(vae.z.shape[1])))):
+            z, mu_logvar = (value.astype(np.float64) for value in session.run(fetches, feed))
+            mu, logvar = np.split(mu_logvar, 2, axis=1)
+            sigma = np.exp(logvar / 2)
+            kept = sigma > 1e-4 * np.maximum(np.abs(mu), 1)
+            epsilon += ((z - mu) / sigma)[kept].tolist()
+    mean, deviation = (np.mean(epsilon), np.std(epsilon)) if epsilon else (0, 1)
+    if abs(mean) > 0.05 or abs(deviation - 1) > 0.05:
+        raise ValueError(
+            f"vae.z is not drawn from the Gaussian of vae.mu_logvar: (z - mu) / sigma has mean {mean:.2f} and standard "
+            f"deviation {deviation:.2f}, not 0 and 1; draw z with sample_latent(mu_logvar), or measure with sess.run."
+        )
 
 
 def _in_threads(estimate, count: int, threads: int) -> np.ndarray:

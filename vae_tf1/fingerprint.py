@@ -3,6 +3,7 @@
 import hashlib
 from typing import Any
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vae_tf1.graph import upstream_of
@@ -13,18 +14,18 @@ Description = list  # [str, list[str], dict[str, str]]
 Computation = dict[str, dict[str, Description]]  # "loss" and "train_step": operations by name, in order of creation
 
 _MANAGING = ("container", "shared_name")  # attributes that say where a value is kept, not what is computed
-_SHOWN_VALUES = 8  # of a constant; a larger one is told by its checksum
+_SHOWN_VALUES = 8  # of a constant; larger ones are represented by a checksum
 
 
 def computation_of(vae: VAE) -> Computation:
-    """What the loss of `vae` is computed by, and what its training step is, beyond that."""
+    """The operations that compute the loss of `vae`, and those that its training step adds."""
     loss = {operation.name: _describe(operation) for operation in upstream_of([vae.loss])}
     step = {operation.name: _describe(operation) for operation in upstream_of([vae.train_step])}
     return {"loss": loss, "train_step": {name: step[name] for name in step if name not in loss}}
 
 
 def same_computation(first: tf.Tensor, second: tf.Tensor, given: list[tuple[tf.Tensor, tf.Tensor]]) -> bool:
-    """Whether two tensors are computed in the same way, whatever the names of the operations.
+    """Whether two tensors are computed in the same way, whatever the names of the operations and the seeds of noise.
 
     Args:
         first, second: of one graph or of two.
@@ -48,7 +49,7 @@ def _same_operation(a: tf.Operation, b: tf.Operation) -> bool:
         return False
     if not a.inputs and a.type != "Const":
         return False  # a placeholder or a variable, which may hold anything
-    return _attributes(a) == _attributes(b)
+    return _own(_describe(a)) == _own(_describe(b))
 
 
 def difference(there: Computation, here: Computation) -> str | None:
@@ -75,6 +76,10 @@ def _optimizers_differ(there: dict[str, Description], here: dict[str, Descriptio
 def _first_difference(there: dict[str, Description], here: dict[str, Description]) -> str:
     new = [name for name in here if name not in there]
     gone = [name for name in there if name not in here]
+    for names, others, where in ((new, there, "here but not there"), (gone, here, "there but not here")):
+        scope = _scope(names[0]) if names else ""
+        if "/" in scope and not any(name.startswith(f"{scope}/") for name in others):
+            return f"{scope} is {where}"
     common = [name for name in here if name in there and here[name] != there[name]]
     # Where an operation is new or gone, others have other inputs and seeds: that is not what to say first.
     changed = [name for name in common if _own(here[name]) != _own(there[name])]
@@ -85,9 +90,14 @@ def _first_difference(there: dict[str, Description], here: dict[str, Description
         return _change(common[0], there[common[0]], here[common[0]])
     if not new:
         return f"{_scope(gone[0])} has {_named(gone[0], there)} there, which is missing here"
-    alike = gone and _scope(gone[0]) == _scope(new[0]) and here[new[0]][0] != "Const"
-    other = f"{_named(gone[0], there)} there" if alike else "which is missing there"
-    return f"{_scope(new[0])} has {_named(new[0], here)} here, {other}"
+    if not gone:
+        return f"{_scope(new[0])} has {_named(new[0], here)} here, which is missing there"
+    constants = here[new[0]][0] == "Const", there[gone[0]][0] == "Const"
+    if _scope(gone[0]) == _scope(new[0]) and constants == (False, False):
+        return f"{_scope(new[0])} has {_named(new[0], here)} here, {_named(gone[0], there)} there"
+    if constants == (False, True):  # a number says more than the operation that takes its place
+        return f"{_scope(gone[0])} has {_named(gone[0], there)} there, which is missing here"
+    return f"{_scope(new[0])} has {_named(new[0], here)} here, which is missing there"
 
 
 def _own(description: Description) -> tuple:
@@ -130,7 +140,9 @@ def _text(value: Any, graph: tf.Graph) -> str:
     """The value of an attribute, in words where it is short."""
     if hasattr(value, "tensor_shape"):  # a tensor
         array = tf.make_ndarray(value)
-        return str(array.tolist()) if array.size <= _SHOWN_VALUES else _sha256(value.SerializeToString())
+        if array.size > _SHOWN_VALUES:
+            return _sha256(value.SerializeToString())
+        return np.array2string(array, separator=", ") if array.dtype.kind == "f" else str(array.tolist())
     if hasattr(value, "unknown_rank"):  # a shape
         return str(tf.TensorShape(value))
     if hasattr(value, "name") and hasattr(value, "attr"):  # a function, whose own name is made of a running number

@@ -1,4 +1,4 @@
-"""Questions about a graph: what a model's tensors depend on, whether they fit together, and the same computed anew."""
+"""Questions about a graph: what a model's tensors depend on, whether they fit together; and parts of it, recomputed."""
 
 from typing import Any, TypeAlias
 
@@ -92,6 +92,11 @@ def check_vae(vae: VAE) -> None:
         raise ValueError(
             f"vae.mu_logvar is {vae.mu_logvar.shape} and vae.z {vae.z.shape}; they need [N, 2 * D] and [N, D]."
         )
+    for name, rank in ("reconstruction", 1), ("kl_divergence", 1), ("loss", 0):
+        tensor = getattr(vae, name)
+        if tensor.shape.rank not in (rank, None):
+            needed = "a number for each image, [N]" if rank else "one number, []"
+            raise ValueError(f"vae.{name} is {tensor.shape}, but must be {needed}; sum or average it accordingly.")
     operations = upstream_of(tensors_of(vae))
     known = {variable.op.name for variable in variables_among(operations)}
     for operation in operations:
@@ -104,7 +109,7 @@ def check_vae(vae: VAE) -> None:
     for name in "x", "z":
         if getattr(vae, name).op not in reconstructing:
             raise ValueError(
-                f"vae.reconstruction does not depend on vae.{name}; put into the VAE the {name} that it is made from."
+                f"vae.reconstruction does not depend on vae.{name}; set it to the tensor that it is computed from."
             )
 
 
@@ -119,7 +124,11 @@ def check_only_x_is_fed(vae: VAE) -> None:
 
 
 def check_images(vae: VAE, images) -> np.ndarray:
-    """`images` as an array; raises ValueError if they are not of the size that `vae` takes."""
+    """`images` as an array; raises an error if they are no array, or not of the size that `vae` takes."""
+    if tf.is_tensor(images) or np.asarray(images).dtype.kind not in "fiub":
+        raise TypeError(
+            f"images is a {type(images).__name__}; pass a NumPy array [N, pixels], such as mnist.test.images."
+        )
     images = np.asarray(images)
     if images.ndim == 2 and images.shape[1] != vae.x.shape[1]:
         raise ValueError(

@@ -48,8 +48,8 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
             magic, shape = int(header[0]), [int(n) for n in header[1:]]
             if magic != 0x800 + dimensions:
                 raise ValueError(
-                    f"{path} begins with the number {magic}, not {0x800 + dimensions}: it is no IDX file "
-                    f"of {'images' if dimensions == 3 else 'labels'}; replace it."
+                    f"{path} begins with the number {magic}, not {0x800 + dimensions}: it is not an IDX "
+                    f"{'image' if dimensions == 3 else 'label'} file; replace it."
                 )
             size = int(np.prod(shape, dtype=object))
             if size > _MAX_PAYLOAD:

@@ -44,7 +44,7 @@ def binarize(images) -> np.ndarray:
     if images.size and not (images.min() >= 0 and images.max() <= 1):  # NaN fails both
         raise ValueError(
             f"binarize takes pixels in [0, 1], but these span [{images.min()}, {images.max()}]; "
-            "divide 8-bit pixels by 255, and replace what is not a number."
+            "divide 8-bit pixels by 255, and replace NaNs."
         )
     return (images > 0.5).astype(np.float32)
 
@@ -105,7 +105,7 @@ class DataSet:
 
         Args:
             batch_size: from 1 to `num_examples`.
-            fake_data: only False; the fake images of 2017 are not here, the built-in digits are.
+            fake_data: only False; for data without a download there are the built-in digits.
             shuffle: False leaves the rows in their present order.
 
         Returns:
@@ -115,7 +115,7 @@ class DataSet:
             ValueError: `batch_size` is out of range, or `fake_data` is set.
         """
         if fake_data:
-            raise ValueError('next_batch has no fake data; read the built-in digits with source="builtin" instead.')
+            raise ValueError('There is no fake data here; read the built-in digits with source="builtin" instead.')
         rows = self.next_rows(batch_size, shuffle=shuffle)
         return self._pixels(self._bytes[rows]), self.labels[rows]
 
@@ -136,7 +136,7 @@ class DataSet:
         """
         if not 1 <= batch_size <= self.num_examples:
             raise ValueError(
-                f"batch_size is {batch_size}, but this set gives from 1 to {self.num_examples} rows at once."
+                f"batch_size is {batch_size}; pass 1 to {self.num_examples}, the number of rows of this set."
             )
         if shuffle and self._next == 0 and self.epochs_completed == 0:
             self._shuffle()
@@ -227,7 +227,7 @@ class Datasets(namedtuple("Datasets", ["train", "validation", "test"])):
 
         digits_below_five = mnist.part(labels=range(5))
         """
-        labels = None if labels is None else np.ravel(list(labels)).tolist()
+        labels = None if labels is None else np.ravel(labels).tolist()
         random_state = np.random.RandomState(self.seed)
         parts = [data_set.part(labels=labels, rows=rows, random_state=random_state) for data_set in self]
         said = "" if labels is None else f", labels {', '.join(map(str, labels))}"
@@ -271,7 +271,7 @@ def read_data_sets(
 
     1. the four `.gz` files in `train_dir` (`train-images-idx3-ubyte.gz` and so on; Fashion-MNIST's too);
     2. tensorflow-datasets in `train_dir`, prepared there now if it was not (a download of 11.6 MB, checked);
-    3. the built-in digits, when the files can't be downloaded (a host that can't be reached is found out within 5
+    3. the built-in digits, when the files can't be downloaded (an unreachable host is detected within 5
        seconds). They are not MNIST, and losses on the two do not compare: a line is printed that says so.
 
     Args:

@@ -26,7 +26,7 @@ def find_data(train_dir: Path, source: str):
     """(name, four arrays) from IDX files, tensorflow-datasets or, for source "auto", the built-in digits."""
     if train_dir.exists() and not train_dir.is_dir():
         raise NotADirectoryError(
-            f"train_dir {train_dir} is a file; pass the directory that holds the data, or that is to hold it."
+            f"train_dir {train_dir} is a file; pass the directory that holds the data, or where it should be stored."
         )
     present = [name for name in IDX_FILES if (train_dir / name).is_file()]
     if len(present) == len(IDX_FILES):
@@ -158,7 +158,7 @@ def _download(url: str, path: Path, sha256: str) -> None:
                 for block in response.iter_content(2**16):
                     file.write(block)
         if _sha256(part) != sha256:
-            raise _UnreachableError(f"what {url} gives is not MNIST's file (SHA-256)")
+            raise _UnreachableError(f"the file from {url} is not MNIST's file: its SHA-256 is another")
         part.replace(path)
     except requests.RequestException as error:
         raise _UnreachableError(f"{url} can't be downloaded ({type(error).__name__})") from error

@@ -119,11 +119,11 @@ def decode(z, *, hidden_units=128, image_pixels=784):
         image_pixels: P, of an image.
 
     Returns:
-        `(x_logits, x_dist)`: the log-odds of a white pixel, float32 [N, P], and the distribution that they make,
+        `(x_logits, x_dist)`: the log-odds of a white pixel, float32 [N, P], and the distribution they parameterize,
         whose samples and mean are float32 [N, P] in [0, 1].
 
     Raises:
-        ValueError: it is called outside of any scope in a graph that has a decoder, whose weights it would not use.
+        ValueError: it is called outside of any scope in a graph that has a decoder, whose weights would not be reused.
     """
     if not tf.get_variable_scope().name and tf.trainable_variables(".*decoder/fc1/weights"):
         raise ValueError(
@@ -210,13 +210,18 @@ def build_vae(
         seed: graph-level seed; weights and noise are then those of TensorFlow 1.15 with
             `tf.set_random_seed(seed)`. None leaves the graph's seed as it is, which is none by default.
         encoder: from images, float32 [N, P], to `mu_logvar`, float32 [N, 2 * D].
-        decode: from z, float32 [N, D], to `(x_logits, x_dist)`, logits float32 [N, P] and their distribution.
+        decode: from z, float32 [N, D], to `(x_logits, x_dist)`, logits float32 [N, P] and the Bernoulli distribution
+            they parameterize. (For another likelihood, put a `VAE` together by hand.)
         beta: weight of the KL divergence in `loss` (Higgins et al. 2017, "beta-VAE", eq. 4); a number, or a scalar
             tensor, such as a schedule.
-        optimizer: any `tf.train.Optimizer`; None is `tf.train.AdamOptimizer()`.
+        optimizer: any `tf.train.Optimizer`; None is `tf.train.AdamOptimizer()`. It counts its steps in the graph's
+            global step (`tf.train.get_or_create_global_step()`) where there is one, for a learning rate that decays.
         hidden_units: width of the hidden layers of the built-in `encoder` and `decode`.
-        latent_dimensions: D, of the built-in `encoder`; one of your own chooses its D itself.
+        latent_dimensions: D, of the built-in `encoder`; a custom one sets its own.
         image_pixels: P, such as `data.train.images.shape[1]`.
+
+    Regularization losses that `encoder` or `decode` adds to the graph (slim's `weights_regularizer`) are added to
+    `loss`, and their update operations (batch normalization) run with `train_step`.
 
     Returns:
         The `VAE`.
@@ -231,6 +236,9 @@ def build_vae(
             "build_vae builds a graph, but TensorFlow is executing eagerly here; "
             "call it inside `with tf.Graph().as_default():`, or call tf.disable_v2_behavior() first."
         )
+    for name, size in ("hidden_units", hidden_units), ("image_pixels", image_pixels), ("beta", beta):
+        if size is None or (not tf.is_tensor(size) and size < (name != "beta")):
+            raise ValueError(f"{name} is {size}; pass {0 if name == 'beta' else 1} or more.")
     scope = tf.get_variable_scope()
     prefix = f"{scope.name}/" if scope.name else ""
     if not scope.reuse and tf.global_variables(f"{prefix}(encoder|decoder)/"):
@@ -255,24 +263,26 @@ def build_vae(
     # Resource variables, which XLA compiles, even where `tf.disable_v2_behavior()` has turned them off.
     with tf.variable_scope("encoder", use_resource=True):
         mu_logvar = encoder(x)
-    if not tf.is_tensor(mu_logvar):
-        raise TypeError(f"encoder returned a {type(mu_logvar).__name__}; return mu_logvar alone, a tensor [N, 2 * D].")
+    if not tf.is_tensor(mu_logvar) or mu_logvar.shape.rank != 2:
+        returned = mu_logvar.shape if tf.is_tensor(mu_logvar) else type(mu_logvar).__name__
+        raise TypeError(f"encoder returned {returned}; return one tensor, mu_logvar [N, 2 * D].")
     with tf.variable_scope("decoder", use_resource=True):
         z = sample_latent(mu_logvar)
-        decoded = decode(z)
-        if not isinstance(decoded, tuple | list) or len(decoded) != 2:
-            raise TypeError("decode returned something other than the pair (x_logits, x_dist); return both.")
-        x_logits, x_dist = decoded
+        x_logits, x_dist = _checked_likelihood(decode(z))
         x_hat = _sample_image(x_logits, x_dist)
     with tf.variable_scope("unlabeled"), tf.variable_scope("optimizer"):
         loss, reconstruction, kl_divergence = negative_elbo(x_logits, x, mu_logvar)
         if tf.is_tensor(beta) or beta != 1:
             weight = tf.convert_to_tensor(beta, tf.float32, name="beta")
             loss = tf.reduce_mean(reconstruction + weight * kl_divergence)
-        # Gated: no weight changes before all gradients are there, even where operations run side by side.
-        train_step = (optimizer or tf.train.AdamOptimizer()).minimize(
-            loss, gate_gradients=tf.train.Optimizer.GATE_GRAPH
-        )
+        inside = rf"{prefix}(encoder|decoder)(_\d+)?/"
+        for penalty in tf.losses.get_regularization_losses(inside):
+            loss += penalty
+        with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS, inside)):
+            # Gated: no weight changes before all gradients are there, even where operations run side by side.
+            train_step = (optimizer or tf.train.AdamOptimizer()).minimize(
+                loss, global_step=tf.train.get_global_step(), gate_gradients=tf.train.Optimizer.GATE_GRAPH
+            )
     use_tf1_seeds(tf.get_default_graph().get_operations()[operations_before:])
     return VAE(
         x=x,
@@ -286,6 +296,22 @@ def build_vae(
         loss=loss,
         train_step=train_step,
     )
+
+
+def _checked_likelihood(decoded):
+    """What `decode` returned, if its distribution is the one whose log-likelihood `negative_elbo` computes."""
+    if not isinstance(decoded, tuple | list) or len(decoded) != 2 or not tf.is_tensor(decoded[0]):
+        raise TypeError("decode returned something other than the pair (x_logits, x_dist); return both.")
+    x_logits, x_dist = decoded
+    base = x_dist
+    while isinstance(base, tfp.distributions.Independent):
+        base = base.distribution
+    if not isinstance(base, tfp.distributions.Bernoulli) or base.logits is not x_logits:
+        raise TypeError(
+            f"decode returned a {type(x_dist).__name__} that is not tfp.distributions.Bernoulli(logits=x_logits), "
+            "whose likelihood build_vae trains; return that, or put a VAE together by hand."
+        )
+    return x_logits, x_dist
 
 
 def _sample_image(x_logits, x_dist):

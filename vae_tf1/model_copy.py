@@ -57,7 +57,7 @@ class ModelCopy:
         except ValueError as error:
             raise ValueError(
                 f"{elements[0].name} can't be computed in a graph of its own ({error}); "
-                "take out what changes variables while it is computed."
+                "remove the operations that change variables in the forward pass."
             ) from error
 
     def distribution(self, distribution: tfp.distributions.Distribution, sources: Sources, name: str):

@@ -1,8 +1,8 @@
-"""The noise of a graph: which operations draw it, where their streams are in a session, and how they are put there.
+"""The noise of a graph: which operations draw it, where their streams are in a session, and how these are advanced.
 
 What a random operation gives next follows from its seeds and from how many values it has given in the session before:
-its generator moves on by the number of values, however they are divided among runs. So a stream is put where another
-one was by drawing as many values, in large pieces: 0.1 s for 1000 iterations' worth of the original graph.
+its generator moves on by the number of values, however they are divided among runs. So a stream is advanced to where
+another one was by drawing as many values, in large pieces: 0.1 s for 1000 iterations' worth of the original graph.
 """
 
 import math
@@ -106,7 +106,7 @@ class NoiseStreams:
         return {operation.name: self._drawn.get(operation.name, 0) for operation in self._operations}
 
     def advance(self, state: dict[str, int]) -> None:
-        """Draws until each operation has given as many values as in `state`; unseeded ones have no place to be.
+        """Draws until each operation has given as many values as in `state`; unseeded ones are skipped.
 
         Raises:
             ValueError: an operation has given more already.
@@ -126,7 +126,7 @@ class NoiseStreams:
     def _draw(self, operation: tf.Operation, count: int) -> None:
         (shape,) = operation.inputs[:1]
         rank = shape.shape[0] if shape.shape.rank else None
-        at_once = 1 if rank == 0 else _DRAWN_AT_ONCE  # a number alone can't be drawn but one at a time
+        at_once = 1 if rank == 0 else _DRAWN_AT_ONCE  # scalars can only be drawn one at a time
         while count:
             some = min(count, at_once)
             self._sess.run(operation, {shape: [] if rank == 0 else [some] + [1] * ((rank or 1) - 1)})
@@ -134,7 +134,7 @@ class NoiseStreams:
 
 
 def stateless(operation: tf.Operation, shape: Sequence[int], seed) -> tf.Tensor:
-    """What stands for a random operation where no state is kept: values that follow from a seed alone.
+    """A stateless replacement for a random operation: values that follow from a seed alone.
 
     Args:
         operation: one of `random_operations`.

@@ -1,4 +1,4 @@
-"""What training says of itself now and then, and how that is kept."""
+"""What training reports, and how the reports are stored."""
 
 from typing import Any, NamedTuple
 

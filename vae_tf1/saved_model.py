@@ -4,7 +4,9 @@ import shutil
 from pathlib import Path
 
 import tensorflow.compat.v1 as tf
+from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 
+from vae_tf1._startup import stderr_held_back
 from vae_tf1.model import VAE
 from vae_tf1.model_copy import ModelCopy
 
@@ -23,7 +25,7 @@ def export_saved_model(sess: tf.Session, vae: VAE, path, *, overwrite: bool = Fa
     A program of TensorFlow 2 runs `tf.saved_model.load(path).signatures["encode"](images=...)`, one in the style of
     TensorFlow 1 `tf.saved_model.load(sess, ["serve"], path)` with the tensor names of its `signature_def`.
 
-    What is exported is the model of `vae` as it is in its graph, whoever built it.
+    What is exported is the model of `vae` as it is in its graph, whoever built it, noise such as dropout's included.
 
     Args:
         sess: a session that holds the weights.
@@ -67,16 +69,29 @@ def _write(sess: tf.Session, vae: VAE, path: Path) -> None:
         mean, log_variance = tf.split(mu_logvar, 2, axis=1)
         decoded = model.distribution(vae.x_dist, [(vae.z, z)], "decode").mean()
         reconstructed = model.distribution(vae.x_dist, [(vae.z, mean)], "reconstruct").mean()
-        signature = tf.saved_model.predict_signature_def
         builder = tf.saved_model.Builder(str(path))
-        with model.session() as session:
+        with model.session() as session, stderr_held_back():  # TensorFlow looks for a GPU here, and says there is none
             builder.add_meta_graph_and_variables(
                 session,
                 [tf.saved_model.SERVING],
                 signature_def_map={
-                    "encode": signature({"images": images}, {"mean": mean, "log_variance": log_variance}),
-                    "decode": signature({"z": z}, {"probabilities": decoded}),
-                    "reconstruct": signature({"images": images}, {"probabilities": reconstructed}),
+                    "encode": _signature({"images": images}, {"mean": mean, "log_variance": log_variance}),
+                    "decode": _signature({"z": z}, {"probabilities": decoded}),
+                    "reconstruct": _signature({"images": images}, {"probabilities": reconstructed}),
                 },
             )
             builder.save()
+
+
+def _signature(inputs: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor]):
+    # By hand, because TensorFlow announces that its own function for this is deprecated.
+    inputs, outputs = (
+        {
+            name: TensorInfo(
+                name=tensor.name, dtype=tensor.dtype.as_datatype_enum, tensor_shape=tensor.shape.as_proto()
+            )
+            for name, tensor in tensors.items()
+        }
+        for tensors in (inputs, outputs)
+    )
+    return tf.saved_model.build_signature_def(inputs, outputs, tf.saved_model.PREDICT_METHOD_NAME)

@@ -44,7 +44,7 @@ def train(
     initial_checkpoint=None,
     log_dir=None,
 ) -> Iterator[Report]:
-    """Trains `vae` on the binarized images of `data.train`, and yields a `Report` now and then.
+    """Trains `vae` on the binarized images of `data.train`, and yields a `Report` every `report_every` iterations.
 
         with tf.Session(config=session_config()) as sess:
             for report in train(sess, vae, mnist, checkpoint_dir="checkpoints"):
@@ -53,12 +53,12 @@ def train(
 
     Variables that have no value yet are initialized; others are trained on from where they are.
 
-    With `checkpoint_dir`, a checkpoint is written at every report, at the end, and when training is interrupted or the
-    loop over it left. Called again with the same directory, in this process or another, training resumes after the
-    last one; a seeded run, in one of the two loops, then ends with the same weights, to the bit, as one that was never
-    stopped. (`evaluate` and `log_likelihood` in between change nothing; running `vae.x_hat` or `vae.loss` yourself
-    draws from the noise of the run, and is not repeated.) A checkpoint knows the model that it is of, its loss and
-    its optimizer: where one of these has been changed, it is refused, and the message says what is different.
+    With `checkpoint_dir`, a checkpoint is written at every report, at the end, and when training is interrupted or you
+    leave the loop over it. Called again with the same directory, in this process or another, training resumes after the
+    last one; a seeded run that uses the same loop throughout ends with the same weights, to the bit, as one that was
+    never stopped. (`evaluate` and `log_likelihood` in between change nothing; running `vae.x_hat` or `vae.loss`
+    yourself draws from the noise of the run, and is not repeated.) A checkpoint records the model, the loss and the
+    optimizer that it was written for: if you change one of these, it is refused, and the message says what changed.
 
     Args:
         sess: a session on the graph of `vae`, opened with `session_config()` (with `compiled=True` as here).
@@ -78,12 +78,12 @@ def train(
         A generator of `Report`s. It trains only while it is iterated over.
 
     Raises:
-        TypeError: `vae` is not a `VAE`, or `data` not a `Datasets`.
+        TypeError: `vae` is not a `VAE`, `data` not a `Datasets`, or a number not a whole one.
         ValueError: `iterations`, `batch_size` or `report_every` is out of range, `sess` is of another graph, the
             images are not [N, P] of the size of `vae.x` with pixels in [0, 1], `data.validation` has fewer than 5
             images, a training step needs another placeholder, `checkpoint_dir` or `initial_checkpoint` is of another
             model or run, of more iterations, or damaged, or the model has what `checkpoint_dir` (noise that can't be
-            repeated) or `compiled` (such noise, or other than resource variables) does not allow.
+            repeated) or `compiled` (such noise, or variables other than resource variables) does not allow.
         FloatingPointError: a loss, or a weight that was to be saved, is infinite or not a number; the message names
             the iteration, and the checkpoints are those from before.
         RuntimeError: another training run is using `checkpoint_dir`.
@@ -98,7 +98,7 @@ def train(
 
 
 def past_reports(checkpoint_dir) -> list[Report]:
-    """The reports that the run in `checkpoint_dir` has made so far, of all the times it was resumed; maybe none."""
+    """The reports that the run in `checkpoint_dir` has made so far, across all resumes; possibly none."""
     with contextlib.suppress(ValueError), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # `train` will say it
         checkpoint = checkpoints.newest(Path(checkpoint_dir).expanduser())
@@ -116,6 +116,9 @@ def _check_arguments(sess, vae, data, iterations, batch_size, report_every) -> N
             f"data is a {type(data).__name__}; pass the Datasets that read_data_sets returns, "
             "with its train, validation and test sets."
         )
+    for name, value in ("iterations", iterations), ("batch_size", batch_size), ("report_every", report_every):
+        if not isinstance(value, int | np.integer):
+            raise TypeError(f"{name} is {value!r}; pass a whole number.")
     if iterations < 0:
         raise ValueError(f"iterations is {iterations}; pass 0 or more.")
     if not 1 <= batch_size <= data.train.num_examples:
@@ -129,7 +132,13 @@ def _check_arguments(sess, vae, data, iterations, batch_size, report_every) -> N
         )
     if report_every < 1:
         raise ValueError(f"report_every is {report_every}; pass 1 or more.")
-    binarize(check_images(vae, data.validation.images[:SHOWN_IMAGES]))  # raises for images that it can't take
+    shown = data.validation.images[:SHOWN_IMAGES]
+    if shown.ndim != 2 or shown.dtype != np.float32:
+        raise ValueError(
+            f"The images of data are {shown.dtype} {list(shown.shape[1:])}, not float32 [pixels]; "
+            "read them with read_data_sets(..., reshape=True, dtype=np.float32)."
+        )
+    binarize(check_images(vae, shown))  # raises for pixels that it can't take
 
 
 class _Run:
@@ -220,7 +229,7 @@ class _Store:
             self._saver = tf.train.Saver(self._variables, max_to_keep=None)
         self._identity = {
             "graph seed": run.sess.graph.seed,
-            "data (SHA-256)": run.data.fingerprint(),
+            "data (SHA-256)": run.data.fingerprint()[:16],
             "data seed": run.data.seed,
             "batch_size": run.batch_size,
             "versions": {name: version(name) for name in _BUILT_BY},
@@ -238,7 +247,7 @@ class _Store:
         if done > iterations:
             raise ValueError(
                 f"The run in {self._directory} has {done} iterations already, more than the {iterations} asked for; "
-                "ask for as many or more, or pass another checkpoint_dir."
+                f"pass iterations={done} or more, or another checkpoint_dir."
             )
         with self._run.sess.graph.as_default():
             self._saver.restore(self._run.sess, str(checkpoint.path / checkpoints.MODEL))
@@ -327,7 +336,7 @@ def _train(run: _Run, iterations, report_every, checkpoint_dir, initial_checkpoi
 def _interrupt_deferred():
     """An interrupt (Ctrl-C, a notebook's stop button) inside is raised at the end: no iteration is left half done."""
     before = signal.getsignal(signal.SIGINT)
-    # Interrupts come to the main thread alone, and whoever handles them in another way has reasons to.
+    # Interrupts come to the main thread alone, and a handler of the caller's own is left alone.
     if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
         yield
         return
