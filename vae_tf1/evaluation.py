@@ -189,7 +189,7 @@ def _check_posterior(model: ModelCopy, vae: VAE, images: np.ndarray) -> None:
             sigma = np.exp(logvar / 2)
             kept = sigma > 1e-4 * np.maximum(np.abs(mu), 1)
             epsilon += ((z - mu) / sigma)[kept].tolist()
-    mean, deviation = (np.mean(epsilon), np.std(epsilon)) if epsilon else (0, 1)
+    mean, deviation = (float(np.mean(epsilon)), float(np.std(epsilon))) if epsilon else (0.0, 1.0)
     if abs(mean) > 0.05 or abs(deviation - 1) > 0.05:
         raise ValueError(
             f"vae.z is not drawn from the Gaussian of vae.mu_logvar: (z - mu) / sigma has mean {mean:.2f} and standard "
