@@ -1,8 +1,9 @@
 """Makes the README's pictures from the outputs of the notebooks as they are committed.
 
-python notebooks/make_pictures.py
+python notebooks/make_pictures.py [--out DIR]
 """
 
+import argparse
 import base64
 import io
 from pathlib import Path
@@ -36,12 +37,15 @@ def put_together(rows: list[list[tuple]], path: Path, width: float) -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=HERE)
+    out = parser.parse_args().out
     rows = pictures("vae_mnist.ipynb")
     shown = [(rows[i // 1000], f"iteration {i}") for i in (0, 1000, 5000, 19000)]
-    put_together([shown], HERE / "reconstructions.png", 8)
+    put_together([shown], out / "reconstructions.png", 8)
     explored, varied = pictures("explore_latent_space.ipynb"), pictures("variations.ipynb")
     plane, by_label = (varied[k] for k in (2, 7))
-    put_together([[(plane, ""), (explored[4], "")], [(by_label, ""), (explored[2], "")]], HERE / "latent_space.png", 14)
+    put_together([[(plane, ""), (explored[4], "")], [(by_label, ""), (explored[2], "")]], out / "latent_space.png", 14)
 
 
 if __name__ == "__main__":

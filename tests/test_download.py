@@ -108,6 +108,19 @@ def test_after_a_failure_nothing_half_is_there_and_the_next_try_succeeds(host, t
     assert files_in(tmp_path) == FILES
 
 
+def test_a_source_url_of_ones_own(host, tmp_path):
+    digits = Host({name: (vae_tf1.mnist.BUILTIN_DIR / name).read_bytes() for name in IDX_FILES})
+    (tmp_path / IDX_FILES[0]).write_bytes(digits.files[IDX_FILES[0]])  # stays as it is
+    data = read_data_sets(tmp_path, source_url=digits.url, validation_size=10)
+    assert [data_set.num_examples for data_set in data] == [19990, 10, 3000]
+    assert {path.name for path in tmp_path.iterdir()} == set(IDX_FILES)
+    digits.shutdown()
+    digits.server_close()
+    assert read_data_sets(tmp_path, source_url=digits.url).name == f"IDX files in {tmp_path}"
+    with pytest.raises(ConnectionError, match=r"The data is not in .*; put the four IDX files there by hand"):
+        read_data_sets(tmp_path / "empty", source_url=digits.url)
+
+
 @pytest.mark.parametrize("answers", [[500], [503, 500], ["redirect"]], ids=str)
 def test_a_moment_of_trouble_and_a_redirect_are_overcome(host, tmp_path, answers):
     elsewhere = Host()
@@ -171,6 +184,7 @@ def test_stopped_in_the_middle(host, tmp_path, number):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a shell's background jobs ignore
     )
     manual = tmp_path / "downloads" / "manual"
     process.stdout.readline()

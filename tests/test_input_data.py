@@ -87,6 +87,16 @@ def test_validation_is_the_front_of_the_train_file(tiny):
     np.testing.assert_array_equal(data.test.labels, [0, 1, 2, 3])
 
 
+def test_arguments_are_in_the_order_of_tensorflow_1(tiny):
+    data = read_data_sets(tiny, False, True, np.uint8, False, 3, 7)
+    assert data.train.labels.shape == (9, 10)
+    assert data.train.images.dtype == np.uint8
+    assert data.train.images.shape == (9, 28, 28, 1)
+    assert data.seed == 7
+    with pytest.raises(ValueError, match="no fake data"):
+        read_data_sets(tiny, True)
+
+
 def test_datasets_unpack_into_three_and_have_a_name(tiny):
     data = read_tiny(tiny)
     train, validation, test = data
@@ -365,7 +375,7 @@ def test_unreachable_host_gives_the_builtin_digits_and_says_so(tmp_path, monkeyp
     assert "NOT MNIST" in said
     assert str(tmp_path) in said
     assert "can't be reached" in said
-    assert "Loss values do not compare" in said
+    assert "Loss values are not comparable" in said
 
 
 def test_source_mnist_raises_when_the_host_is_unreachable(tmp_path, monkeypatch):

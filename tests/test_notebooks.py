@@ -1,10 +1,14 @@
 """The notebooks: what is committed, that it still runs, and that editing a cell takes effect."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbclient
 import nbformat
+import numpy as np
 import pytest
 
 import vae_tf1
@@ -130,6 +134,14 @@ def test_the_original_is_named():
     text = read("vae_mnist").cells[0].source
     for words in "03A", "Kevin J Liang and contributors", "kevinjliang/Duke-Tsinghua-MLSS-2017", "Apache-2.0":
         assert words in text
+
+
+@pytest.mark.slow
+def test_pictures_of_the_readme_are_made_from_the_notebooks(tmp_path):
+    subprocess.run([sys.executable, NOTEBOOKS / "make_pictures.py", "--out", tmp_path], check=True)
+    for name in "reconstructions.png", "latent_space.png":
+        made, committed = (plt.imread(directory / name) for directory in (tmp_path, NOTEBOOKS))
+        np.testing.assert_allclose(made, committed, atol=0.1)
 
 
 # Run again

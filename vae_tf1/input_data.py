@@ -19,9 +19,11 @@ import numpy as np
 
 from vae_tf1.idx import IDX_FILES as IDX_FILES
 from vae_tf1.idx import read_idx_files
-from vae_tf1.mnist import BUILTIN_DIR, find_data
+from vae_tf1.mnist import BUILTIN_DIR, MNIST_URL, find_data
 
 NUM_CLASSES = 10
+DEFAULT_SOURCE_URL = MNIST_URL
+_NO_FAKE_DATA = 'There is no fake data here; read the built-in digits with source="builtin" instead.'
 
 
 def binarize(images) -> np.ndarray:
@@ -115,7 +117,7 @@ class DataSet:
             ValueError: `batch_size` is out of range, or `fake_data` is set.
         """
         if fake_data:
-            raise ValueError('There is no fake data here; read the built-in digits with source="builtin" instead.')
+            raise ValueError(_NO_FAKE_DATA)
         rows = self.next_rows(batch_size, shuffle=shuffle)
         return self._pixels(self._bytes[rows]), self.labels[rows]
 
@@ -258,29 +260,35 @@ class Datasets(namedtuple("Datasets", ["train", "validation", "test"])):
 
 def read_data_sets(
     train_dir,
+    fake_data: bool = False,
     one_hot: bool = False,
     dtype=np.float32,
     reshape: bool = True,
     validation_size: int = 5000,
     seed: int | None = None,
+    source_url: str = DEFAULT_SOURCE_URL,
+    *,
     source: str = "auto",
 ) -> Datasets:
-    """Reads MNIST, or any data set in the same four IDX files.
+    """Reads MNIST, or any data set in the same four IDX files; arguments in the order of TensorFlow 1.15.
 
     It is taken from the first of these that is there:
 
     1. the four `.gz` files in `train_dir` (`train-images-idx3-ubyte.gz` and so on; Fashion-MNIST's too);
     2. tensorflow-datasets in `train_dir`, prepared there now if it was not (a download of 11.6 MB, checked);
     3. the built-in digits, when the files can't be downloaded (an unreachable host is detected within 5
-       seconds). They are not MNIST, and losses on the two do not compare: a line is printed that says so.
+       seconds). They are not MNIST, and losses on the two are not comparable: a line is printed that says so.
 
     Args:
         train_dir: directory of the data; made when there is something to download.
+        fake_data: only False; for data without a download there are the built-in digits.
         one_hot: labels as float64 [N, 10] instead of uint8 [N].
         dtype: of the images, float32 in [0, 1] or uint8 in 0 to 255 (TensorFlow's types are taken too).
         reshape: images as [N, 784] instead of [N, 28, 28, 1]; files of images of another size give [N, rows * columns].
         validation_size: how many rows, from the front of the train file, become the validation set.
         seed: of the shuffling; with None every call shuffles differently.
+        source_url: where to download the four files from into `train_dir`, unless they are there; such as the address
+            that Fashion-MNIST's README gives. They have no known checksums. The default is the list above.
         source: "auto" is the list above; "mnist" takes nothing but MNIST; "builtin" is the built-in digits.
 
     Returns:
@@ -288,16 +296,20 @@ def read_data_sets(
 
     Raises:
         TypeError: `dtype` is neither float32 nor uint8.
-        ValueError: `source` or `validation_size` is not one of those above, a file is damaged, two files do not
-            belong together, or a file that was placed by hand does not have the checksum it should have.
+        ValueError: `fake_data` is set, `source` or `validation_size` is not one of those above, a file is damaged, two
+            files do not belong together, or a file that was placed by hand does not have the checksum it should have.
         OSError: `train_dir` is a file, can't be written, or holds only some of the four files; or, with
-            `source="mnist"`, MNIST can't be downloaded.
+            `source="mnist"` or a `source_url`, the files can't be downloaded.
     """
+    if fake_data:
+        raise ValueError(_NO_FAKE_DATA)
     dtype = _image_dtype(dtype)
     if source == "builtin":
         name, arrays = "built-in digits", read_idx_files(BUILTIN_DIR)
     elif source in ("auto", "mnist"):
-        name, arrays = find_data(Path(train_dir).expanduser(), source)
+        name, arrays = find_data(
+            Path(train_dir).expanduser(), source, None if source_url == DEFAULT_SOURCE_URL else source_url
+        )
     else:
         raise ValueError(f'source is {source!r}; pass "auto", "mnist" or "builtin".')
     train_images, train_labels, test_images, test_labels = arrays

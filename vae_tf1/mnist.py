@@ -22,12 +22,14 @@ BUILTIN_DIR = Path(__file__).parent / "digits"
 _REACH_SECONDS = 5.0
 
 
-def find_data(train_dir: Path, source: str):
+def find_data(train_dir: Path, source: str, source_url: str | None = None):
     """(name, four arrays) from IDX files, tensorflow-datasets or, for source "auto", the built-in digits."""
     if train_dir.exists() and not train_dir.is_dir():
         raise NotADirectoryError(
             f"train_dir {train_dir} is a file; pass the directory that holds the data, or where it should be stored."
         )
+    if source_url is not None:
+        _download_idx_files(source_url, train_dir)
     present = [name for name in IDX_FILES if (train_dir / name).is_file()]
     if len(present) == len(IDX_FILES):
         is_mnist = all(_sha256(train_dir / name) == sha for name, sha in zip(IDX_FILES, MNIST_SHA256))
@@ -51,10 +53,26 @@ def find_data(train_dir: Path, source: str):
             ) from error
         print(
             f"These are the built-in digits, NOT MNIST: MNIST is not in {train_dir}, and {error}. "
-            "Loss values do not compare with MNIST's.",
+            "Loss values are not comparable with MNIST's.",
             flush=True,
         )
         return "built-in digits", read_idx_files(BUILTIN_DIR)
+
+
+def _download_idx_files(source_url: str, train_dir: Path) -> None:
+    """Puts those of the four files into `train_dir` that are not there, as their host gives them."""
+    missing = [name for name in IDX_FILES if not (train_dir / name).is_file()]
+    if not missing:
+        return
+    _check_writable(train_dir)
+    try:
+        _check_reachable(source_url)
+        for name in missing:
+            _download(f"{source_url.rstrip('/')}/{name}", train_dir / name)
+    except _UnreachableError as error:
+        raise ConnectionError(
+            f"The data is not in {train_dir}, and {error}; put the four IDX files there by hand."
+        ) from error
 
 
 def _sha256(path: Path) -> str:
@@ -139,7 +157,7 @@ def _check_reachable(url: str) -> None:
         raise _UnreachableError(f"{url} can't be reached ({type(failure[0]).__name__})") from failure[0]
 
 
-def _download(url: str, path: Path, sha256: str) -> None:
+def _download(url: str, path: Path, sha256: str | None = None) -> None:
     """Puts the file at `path` when it is whole and has its checksum; tensorflow-datasets would wait for ever.
 
     Raises:
@@ -157,7 +175,7 @@ def _download(url: str, path: Path, sha256: str) -> None:
                     raise _UnreachableError(f"{url} answers {response.status_code} {response.reason}")
                 for block in response.iter_content(2**16):
                     file.write(block)
-        if _sha256(part) != sha256:
+        if sha256 is not None and _sha256(part) != sha256:
             raise _UnreachableError(f"the file from {url} is not MNIST's file: its SHA-256 is another")
         part.replace(path)
     except requests.RequestException as error:

@@ -231,26 +231,8 @@ def build_vae(
         TypeError: `optimizer` is no `tf.train.Optimizer`, or `encoder` or `decode` does not return tensors.
         ValueError: the graph has such a model already, or what `encoder` or `decode` returns does not fit.
     """
-    if tf.executing_eagerly():
-        raise RuntimeError(
-            "build_vae builds a graph, but TensorFlow is executing eagerly here; "
-            "call it inside `with tf.Graph().as_default():`, or call tf.disable_v2_behavior() first."
-        )
-    for name, size in ("hidden_units", hidden_units), ("image_pixels", image_pixels), ("beta", beta):
-        if size is None or (not tf.is_tensor(size) and size < (name != "beta")):
-            raise ValueError(f"{name} is {size}; pass {0 if name == 'beta' else 1} or more.")
-    scope = tf.get_variable_scope()
-    prefix = f"{scope.name}/" if scope.name else ""
-    if not scope.reuse and tf.global_variables(f"{prefix}(encoder|decoder)/"):
-        raise ValueError(
-            f"This graph has the variables of {prefix}encoder and {prefix}decoder already; call "
-            "tf.reset_default_graph() before you build the model again, or build a second one inside "
-            '`with tf.variable_scope("another"):`.'
-        )
-    if optimizer is not None and not isinstance(optimizer, tf.train.Optimizer):
-        raise TypeError(
-            f"optimizer is a {type(optimizer).__name__}; pass a tf.train.Optimizer of tensorflow.compat.v1."
-        )
+    _check_arguments(beta, optimizer, hidden_units, image_pixels)
+    prefix = _check_no_model_yet()
     if encoder is _ENCODER:
         encoder = functools.partial(encoder, hidden_units=hidden_units, latent_dimensions=latent_dimensions)
     if decode is _DECODE:
@@ -262,10 +244,7 @@ def build_vae(
     x = tf.placeholder(tf.float32, [None, image_pixels], name="x")
     # Resource variables, which XLA compiles, even where `tf.disable_v2_behavior()` has turned them off.
     with tf.variable_scope("encoder", use_resource=True):
-        mu_logvar = encoder(x)
-    if not tf.is_tensor(mu_logvar) or mu_logvar.shape.rank != 2:
-        returned = mu_logvar.shape if tf.is_tensor(mu_logvar) else type(mu_logvar).__name__
-        raise TypeError(f"encoder returned {returned}; return one tensor, mu_logvar [N, 2 * D].")
+        mu_logvar = _checked_posterior(encoder(x))
     with tf.variable_scope("decoder", use_resource=True):
         z = sample_latent(mu_logvar)
         x_logits, x_dist = _checked_likelihood(decode(z))
@@ -298,18 +277,54 @@ def build_vae(
     )
 
 
+def _check_arguments(beta, optimizer, hidden_units, image_pixels) -> None:
+    if tf.executing_eagerly():
+        raise RuntimeError(
+            "build_vae builds a graph, but TensorFlow is executing eagerly here; "
+            "call it inside `with tf.Graph().as_default():`, or call tf.disable_v2_behavior() first."
+        )
+    for name, size in ("hidden_units", hidden_units), ("image_pixels", image_pixels):
+        if size is None or size < 1:
+            raise ValueError(f"{name} is {size}; pass 1 or more.")
+    if not tf.is_tensor(beta) and beta < 0:
+        raise ValueError(f"beta is {beta}; pass 0 or more.")
+    if optimizer is not None and not isinstance(optimizer, tf.train.Optimizer):
+        raise TypeError(
+            f"optimizer is a {type(optimizer).__name__}; pass a tf.train.Optimizer of tensorflow.compat.v1."
+        )
+
+
+def _check_no_model_yet() -> str:
+    """Returns what the names of variables begin with here."""
+    scope = tf.get_variable_scope()
+    prefix = f"{scope.name}/" if scope.name else ""
+    if not scope.reuse and tf.global_variables(f"{prefix}(encoder|decoder)/"):
+        raise ValueError(
+            f"This graph has the variables of {prefix}encoder and {prefix}decoder already; call "
+            "tf.reset_default_graph() before you build the model again, or build a second one inside "
+            '`with tf.variable_scope("another"):`.'
+        )
+    return prefix
+
+
+def _checked_posterior(mu_logvar):
+    if not tf.is_tensor(mu_logvar) or mu_logvar.shape.rank != 2:
+        returned = mu_logvar.shape if tf.is_tensor(mu_logvar) else type(mu_logvar).__name__
+        raise TypeError(f"encoder returned {returned}; return one tensor, mu_logvar [N, 2 * D].")
+    return mu_logvar
+
+
 def _checked_likelihood(decoded):
-    """What `decode` returned, if its distribution is the one whose log-likelihood `negative_elbo` computes."""
     if not isinstance(decoded, tuple | list) or len(decoded) != 2 or not tf.is_tensor(decoded[0]):
         raise TypeError("decode returned something other than the pair (x_logits, x_dist); return both.")
     x_logits, x_dist = decoded
     base = x_dist
     while isinstance(base, tfp.distributions.Independent):
         base = base.distribution
-    if not isinstance(base, tfp.distributions.Bernoulli) or base.logits is not x_logits:
+    if not isinstance(base, tfp.distributions.Bernoulli | tf.distributions.Bernoulli):
         raise TypeError(
-            f"decode returned a {type(x_dist).__name__} that is not tfp.distributions.Bernoulli(logits=x_logits), "
-            "whose likelihood build_vae trains; return that, or put a VAE together by hand."
+            f"decode returned a {type(x_dist).__name__}, but build_vae trains the likelihood of Bernoulli pixels; "
+            "return tfp.distributions.Bernoulli(logits=x_logits), or put a VAE together by hand."
         )
     return x_logits, x_dist
 
