@@ -1,6 +1,8 @@
 """Makes the README's pictures from the outputs of the notebooks as they are committed.
 
-python notebooks/make_pictures.py [--out DIR]
+    python notebooks/make_pictures.py [--out DIR]
+
+DIR is where this script is, by default.
 """
 
 import argparse
