@@ -216,7 +216,7 @@ def test_writing_to_a_batch_leaves_the_data_alone(tiny):
 
 @pytest.mark.parametrize("batch_size", [0, -1, 11])
 def test_batch_size_out_of_range(tiny, batch_size):
-    with pytest.raises(ValueError, match=f"batch_size is {batch_size}, but this set gives from 1 to 10"):
+    with pytest.raises(ValueError, match=f"batch_size is {batch_size}; pass 1 to 10"):
         read_tiny(tiny).train.next_batch(batch_size)
 
 
