@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 from numpy_vae import decode, encode, kl_divergence, reconstruction
 
+import vae_tf1
 from vae_tf1 import binarize, build_vae, evaluate, log_likelihood, session_config
 
 
@@ -122,6 +123,17 @@ def test_a_vae_in_a_scope_and_a_graph_that_stays_as_it_is(graph, images):
 def test_far_log_variances_and_logits_stay_finite(session, vae, images):
     assign(session, decoder__fc2__biases=100, encoder__fc2__weights=0, encoder__fc2__biases=-30)
     assert np.isfinite(log_likelihood(session, vae, images, 10)).all()
+
+
+def test_an_interrupt_does_not_wait_for_the_rest(session, vae, digits, monkeypatch):
+    """The progress bar is where it reaches the main thread; what is left would take hours."""
+
+    def interrupt(self, count):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(vae_tf1.evaluation.tqdm, "update", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        log_likelihood(session, vae, np.tile(digits.test.images[:1000], [100, 1]), 2_000)
 
 
 def test_bad_arguments(session, vae, images):

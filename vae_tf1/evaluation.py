@@ -202,13 +202,14 @@ def _in_threads(estimate, count: int, threads: int) -> np.ndarray:
     estimates = np.empty(count)
     disable = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's own switch, which its notebook bar overlooks
     firsts = range(0, count, _IMAGES)
-    with (
-        ThreadPoolExecutor(threads) as executor,
-        tqdm(total=count, unit="image", desc="Log-likelihood", disable=disable) as progress,
-    ):
-        for first, part in zip(firsts, executor.map(estimate, firsts)):
-            estimates[first : first + len(part)] = part
-            progress.update(len(part))
+    executor = ThreadPoolExecutor(threads)
+    try:
+        with tqdm(total=count, unit="image", desc="Log-likelihood", disable=disable) as progress:
+            for first, part in zip(firsts, executor.map(estimate, firsts)):
+                estimates[first : first + len(part)] = part
+                progress.update(len(part))
+    finally:
+        executor.shutdown(cancel_futures=True)  # an interrupt does not wait for the images that are left
     return estimates
 
 
