@@ -1,4 +1,4 @@
-"""Damaged IDX files: each gives the arrays that its bytes declare, or one ValueError of one sentence."""
+"""Damaged IDX files: each is read exactly as its header says, or rejected with a ValueError of one sentence."""
 
 import gzip
 import struct

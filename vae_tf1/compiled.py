@@ -131,7 +131,7 @@ def _shapes(sess: tf.Session, vae: VAE, random: list[tf.Operation], batch_size: 
         return []
     with tf.Graph().as_default():
         x = tf.placeholder(tf.float32, [batch_size, vae.x.shape[1]])
-        copies = ModelCopy(sess, vae).of([operation.outputs[0] for operation in random], [(vae.x, x)], "")
+        copies = ModelCopy(sess, vae).of([operation.outputs[0] for operation in random], [(vae.x, x)], "shapes")
     for operation, copy in zip(random, copies):
         if not copy.shape.is_fully_defined():
             raise ValueError(
