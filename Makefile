@@ -41,8 +41,9 @@ build/mathjax/config/local/local.js: $(READY)
 test: $(READY)  ## Run the tests
 	$(BIN)/python -m pytest
 
-soak: $(READY)  ## Run the tests that take minutes each
-	$(BIN)/python -m pytest -m slow
+soak: $(READY)  ## Run the tests that take minutes each; those that compare times have the machine to themselves
+	$(BIN)/python -m pytest -m slow -k "not long_run"
+	$(BIN)/python -m pytest -m slow -k long_run -n 0 tests/test_soak.py
 
 bench: $(READY)  ## Measure this project and its peers side by side; about 20 minutes
 	$(BIN)/python benchmarks/speed.py
