@@ -180,7 +180,7 @@ def noise_of_python(z):
 @pytest.mark.parametrize(
     ("decode", "named"),
     [
-        (noise_in_a_condition, "random_normal/RandomStandardNormal|decoder/cond"),
+        (noise_in_a_condition, "(random_normal/RandomStandardNormal|decoder/cond)"),
         (noise_of_another_kind, r"random_gamma/RandomGamma \(RandomGamma\)"),
         (noise_of_python, r"PyFunc \((Eager)?PyFunc\)"),
     ],

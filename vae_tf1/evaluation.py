@@ -153,9 +153,8 @@ def log_likelihood(
         count, stream = tf.placeholder(tf.int32, []), tf.placeholder(tf.int32, [2])
         (encoded,) = model.of([vae.mu_logvar], [(vae.x, x)], "encode")
         log_sum = tf.reduce_logsumexp(_log_weights(model, vae, x, mu_logvar, count, stream), axis=1)
-        threads = (
-            1 if random_operations([encoded, log_sum]) else _processors()
-        )  # the model's own noise depends on the order of runs
+        # Noise of the model's own depends on the order of the runs.
+        threads = 1 if random_operations([encoded, log_sum]) else _processors()
         with model.session(threads) as session:
             encode = session.make_callable(encoded, feed_list=[x])
             log_sum_of = session.make_callable(log_sum, feed_list=[x, mu_logvar, count, stream])

@@ -50,7 +50,7 @@ def variables_among(operations: list[tf.Operation]) -> list[tf.Variable]:
     return [variable for name, variable in variables.items() if name in names]
 
 
-def recomputed(elements: list[Element], sources: Sources, name: str = "recomputed") -> list[Element]:
+def recomputed(elements: list[Element], sources: Sources, name: str) -> list[Element]:
     """`elements` computed once more, in the default graph, from other sources.
 
     Args:
@@ -79,8 +79,9 @@ def check_vae(vae: VAE) -> None:
     """Checks that the tensors of `vae` belong together.
 
     Raises:
-        ValueError: they are of several graphs, the latent code or an image has no fixed number of columns, or
-            `vae.z` or `vae.x` is not what the rest is computed from.
+        TypeError: `vae` is not a `VAE`.
+        ValueError: they are of several graphs or of other shapes, a variable is in no collection, or `vae.z` or
+            `vae.x` is not what the reconstruction is computed from.
     """
     if not isinstance(vae, VAE):
         raise TypeError(f"vae is a {type(vae).__name__}; pass the VAE that build_vae returns, or one made by hand.")

@@ -29,14 +29,9 @@ _DRAWN_AT_ONCE = 2**22  # values; 16 MiB of float32
 _drawn_in: weakref.WeakKeyDictionary[tf.Session, dict[str, int]] = weakref.WeakKeyDictionary()
 
 
-def random_operations(elements: Sequence[Element], without: Sequence[tf.Tensor] = ()) -> list[tf.Operation]:
-    """The operations that make `elements` come out differently in each run, in the order of their creation.
-
-    Args:
-        elements: tensors or operations of one graph.
-        without: tensors that are fed.
-    """
-    operations = upstream_of(list(elements), list(without))
+def random_operations(elements: Sequence[Element]) -> list[tf.Operation]:
+    """The operations that make `elements`, of one graph, come out differently in each run, in order of creation."""
+    operations = upstream_of(list(elements))
     if not any(_is_random(operation.node_def) or _functions_called(operation.node_def) for operation in operations):
         return []
     library = {function.signature.name: function for function in operations[0].graph.as_graph_def().library.function}

@@ -34,8 +34,7 @@ def export_saved_model(sess: tf.Session, vae: VAE, path, *, overwrite: bool = Fa
         overwrite: replace a SavedModel that is there; it stays until the new one is whole.
 
     Raises:
-        ValueError: `sess` is of another graph or has no weights yet, or `vae` decodes from
-            more than z.
+        ValueError: `sess` is of another graph or has no weights yet, or `vae` decodes from more than z.
         FileExistsError: something is at `path`, and `overwrite` is not set or it is more than a SavedModel.
         OSError: `path` can't be written.
     """
