@@ -1,5 +1,6 @@
 """What the tests share: fresh graphs, the built-in digits, and MNIST where it is."""
 
+import copy
 import os
 from pathlib import Path
 
@@ -14,6 +15,15 @@ import vae_tf1  # before TensorFlow: it holds back the messages that TensorFlow 
 import tensorflow.compat.v1 as tf  # isort: skip
 
 
+DATA = Path(os.environ.get("VAE_TF1_DATA_DIR", Path(__file__).parent.parent / "data"))
+
+
+@pytest.fixture(autouse=True)
+def _no_data_directory(monkeypatch):
+    """So that a directory without data has none."""
+    monkeypatch.delenv("VAE_TF1_DATA_DIR", raising=False)
+
+
 @pytest.fixture
 def graph():
     """A graph that is the default one during the test."""
@@ -22,19 +32,23 @@ def graph():
 
 
 @pytest.fixture(scope="session")
-def digits():
-    """The built-in digits, unseeded: for tests that draw no batch, or do not care which."""
+def _digits():
     return vae_tf1.read_data_sets("unused", source="builtin")
+
+
+@pytest.fixture
+def digits(_digits):
+    """The built-in digits, unseeded: for tests that draw no batch, or do not care which."""
+    return copy.deepcopy(_digits)
 
 
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
     """The directory of MNIST's four IDX files; the test is skipped where it is not."""
-    data = Path(os.environ.get("VAE_TF1_DATA_DIR", Path(__file__).parent.parent / "data"))
-    for directory in data, data / "downloads" / "manual":
+    for directory in DATA, DATA / "downloads" / "manual":
         if all((directory / name).is_file() for name in vae_tf1.input_data.IDX_FILES):
             return directory
-    pytest.skip(f"MNIST's IDX files are not in {data}; set VAE_TF1_DATA_DIR")
+    pytest.skip(f"MNIST's IDX files are not in {DATA}; set VAE_TF1_DATA_DIR")
 
 
 @pytest.fixture(scope="session")

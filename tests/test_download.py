@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 import vae_tf1.mnist
-from vae_tf1 import read_data_sets
+from vae_tf1 import input_data, read_data_sets
 from vae_tf1.idx import IDX_FILES
 
 FILES = {name: gzip.compress(os.urandom(50_000)) for name in IDX_FILES}
@@ -117,7 +117,7 @@ def test_a_source_url_of_ones_own(host, tmp_path):
     digits.shutdown()
     digits.server_close()
     assert read_data_sets(tmp_path, source_url=digits.url).name == f"IDX files in {tmp_path}"
-    with pytest.raises(ConnectionError, match=r"The data is not in .*; put the four IDX files there by hand"):
+    with pytest.raises(ConnectionError, match=rf"{IDX_FILES[0]} is not there, and .*; put it there by hand"):
         read_data_sets(tmp_path / "empty", source_url=digits.url)
 
 
@@ -155,15 +155,23 @@ def test_a_proxy_that_refuses(host, tmp_path, monkeypatch, proxy):
     gate.server_close()
 
 
+def test_maybe_download(host, tmp_path):
+    path = input_data.base.maybe_download(IDX_FILES[0], tmp_path / "new", host.url + IDX_FILES[0])
+    assert path == str(tmp_path / "new" / IDX_FILES[0])
+    assert (tmp_path / "new" / IDX_FILES[0]).read_bytes() == FILES[IDX_FILES[0]]
+    host.answers = [404]
+    assert input_data.base.maybe_download(IDX_FILES[0], tmp_path / "new", host.url + IDX_FILES[0]) == path
+
+
 @pytest.mark.parametrize("source", ["auto", "mnist"])
-def test_what_the_user_reads(host, tmp_path, capsys, source):
+def test_what_the_user_reads(host, tmp_path, source):
     host.answers = [404] * 2
     if source == "mnist":
         with pytest.raises(ConnectionError, match=r"answers 404 Not Found; put the four IDX files there by hand\.$"):
             read_data_sets(tmp_path, source=source)
     else:
-        assert read_data_sets(tmp_path, source=source).name == "built-in digits"
-        assert "NOT MNIST: MNIST is not in" in capsys.readouterr().out
+        with pytest.warns(UserWarning, match="NOT MNIST: MNIST is not in"):
+            assert read_data_sets(tmp_path, source=source).name == "built-in digits"
 
 
 DOWNLOAD = """

@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as tf
 from hypothesis import strategies as st
 
 import vae_tf1.mnist
-from vae_tf1 import binarize, read_data_sets
+from vae_tf1 import binarize, input_data, read_data_sets
 from vae_tf1.idx import IDX_FILES
 from vae_tf1.input_data import DataSet
 from vae_tf1.mnist import BUILTIN_DIR
@@ -93,8 +93,6 @@ def test_arguments_are_in_the_order_of_tensorflow_1(tiny):
     assert data.train.images.dtype == np.uint8
     assert data.train.images.shape == (9, 28, 28, 1)
     assert data.seed == 7
-    with pytest.raises(ValueError, match="no fake data"):
-        read_data_sets(tiny, True)
 
 
 def test_datasets_unpack_into_three_and_have_a_name(tiny):
@@ -166,7 +164,7 @@ def test_every_epoch_has_every_row_once(tiny):
 @hypothesis.settings(deadline=None)
 @hypothesis.given(st.data(), st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_every_epoch_of_any_batches_is_a_permutation(data, count, seed):
-    data_set = DataSet(np.zeros([count, 1, 1], np.uint8), np.arange(count), np.random.RandomState(seed))
+    data_set = DataSet(np.zeros([count, 1, 1], np.uint8), np.arange(count), seed=seed)
     sizes = data.draw(st.lists(st.integers(1, count), max_size=60))
     drawn = [row for size in sizes for row in data_set.next_batch(size)[1].tolist()]
     for epoch in range(0, len(drawn) - count + 1, count):
@@ -179,7 +177,7 @@ def test_every_epoch_of_any_batches_is_a_permutation(data, count, seed):
 @hypothesis.given(st.data(), st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_state_taken_anywhere_repeats_what_follows(data, count, seed):
     def new():
-        return DataSet(np.zeros([count, 1, 1], np.uint8), np.arange(count), np.random.RandomState(seed))
+        return DataSet(np.zeros([count, 1, 1], np.uint8), np.arange(count), seed=seed)
 
     sizes = data.draw(st.lists(st.integers(1, count), max_size=30))
     cut = data.draw(st.integers(0, len(sizes)))
@@ -214,15 +212,140 @@ def test_writing_to_a_batch_leaves_the_data_alone(tiny):
     assert train.images.max() < 1
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 11])
+@pytest.mark.parametrize("batch_size", [-1, 11])
 def test_batch_size_out_of_range(tiny, batch_size):
-    with pytest.raises(ValueError, match=f"batch_size is {batch_size}; pass 1 to 10"):
+    with pytest.raises(ValueError, match=f"batch_size is {batch_size}; pass 0 to 10"):
         read_tiny(tiny).train.next_batch(batch_size)
 
 
-def test_fake_data_is_refused(tiny):
-    with pytest.raises(ValueError, match="no fake data"):
-        read_tiny(tiny).train.next_batch(5, fake_data=True)
+def test_a_batch_of_none_is_empty_arrays(tiny):
+    images, labels = read_tiny(tiny, one_hot=True).train.next_batch(0)
+    assert images.shape == (0, 784)
+    assert labels.shape == (0, 10)
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_fake_data(one_hot):
+    data = read_data_sets("/nowhere", fake_data=True, one_hot=one_hot)
+    assert data.name == "fake data"
+    assert [data_set.num_examples for data_set in data] == [10000] * 3
+    assert len(data.train.images) == 0
+    images, labels = data.train.next_batch(3, fake_data=True)
+    assert images == [[1] * 784] * 3
+    assert labels == [[1] + [0] * 9] * 3 if one_hot else [0] * 3
+    with pytest.raises(ValueError, match=r"0 images for its 10000 examples; draw from fake data with"):
+        data.train.next_batch(3)
+
+
+# What is seen can be edited
+
+
+def test_images_and_labels_are_in_the_order_of_the_batches(tiny):
+    train = read_tiny(tiny, seed=0).train
+    images, labels = train.next_batch(10)
+    assert labels.tolist() != [2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+    np.testing.assert_array_equal(train.labels, labels)
+    np.testing.assert_array_equal(train.images, images)
+    assert train.images is train.images
+
+
+def test_looking_changes_no_batch(tiny):
+    looked_at, other = read_tiny(tiny, seed=0), read_tiny(tiny, seed=0)
+    for size in [3, 4, 5, 10, 10, 1, 9]:
+        assert looked_at.train.images.shape == (10, 784)
+        assert looked_at.train.next_batch(size)[0].tobytes() == other.train.next_batch(size)[0].tobytes()
+        assert looked_at.train.next_rows(size).tolist() == other.train.next_rows(size).tolist()
+    assert looked_at.fingerprint() == other.fingerprint()
+    np.testing.assert_array_equal(looked_at.train.black_and_white, other.train.black_and_white)
+    parts = [data.train.part(labels=[3, 4]).images for data in (looked_at, other)]
+    np.testing.assert_array_equal(*parts)
+
+
+def test_edits_reach_the_training_loops_and_the_fingerprint(tiny):
+    data, other = read_tiny(tiny, seed=0), read_tiny(tiny, seed=0)
+    data.train.next_batch(4)
+    data.train.images[:] = 0
+    data.train.images[data.train.labels == 7] = 0.75  # of row number 5
+    np.testing.assert_array_equal(np.flatnonzero(data.train.black_and_white.all(axis=1)), [5])
+    assert data.fingerprint() != other.fingerprint()
+    assert data.train.part(labels=[7]).images.min() == 0.75
+    data.train.images[0] = 2
+    with pytest.raises(ValueError, match=r"takes pixels in \[0, 1\], but these span"):
+        _ = data.train.black_and_white
+
+
+def test_state_is_that_of_the_rows_whoever_looked(tiny):
+    first, second = read_tiny(tiny, seed=0), read_tiny(tiny, seed=1)
+    first.train.next_batch(3)
+    assert first.train.images.shape == (10, 784)
+    first.train.next_batch(9)
+    second.train.next_batch(7)
+    assert second.train.labels.shape == (10,)
+    second.set_state(first.get_state())
+    for size in [1, 8, 10]:
+        assert second.train.next_batch(size)[1].tolist() == first.train.next_batch(size)[1].tolist()
+    np.testing.assert_array_equal(second.train.images, first.train.images)
+
+
+def test_a_data_set_of_ones_own(tiny):
+    images, labels = np.full([6, 28, 28, 1], 255, np.uint8), np.arange(6)
+    train = DataSet(images, labels, False, True, tf.float32, True, 3)
+    assert train.images.shape == (6, 784)
+    assert train.images.max() == 1
+    assert DataSet(images, labels, reshape=False).images.shape == (6, 28, 28, 1)
+    assert DataSet(images, labels, dtype=np.uint8).next_batch(2)[0].max() == 255
+    assert sorted(train.next_batch(6)[1].tolist()) == [0, 1, 2, 3, 4, 5]
+    data = input_data.base.Datasets(train=train, validation=train, test=train)
+    assert data.name == "data of your own"
+    with pytest.raises(ValueError, match=r"The images are \[6, 28, 28, 3\]; pass \[N, rows, columns\] or"):
+        DataSet(np.zeros([6, 28, 28, 3]), labels)
+
+
+def test_a_set_cut_short_by_its_attributes(tiny):
+    train = read_tiny(tiny, seed=0).train
+    kept = train.labels < 4
+    train._images, train._labels, train._num_examples = train.images[kept], train.labels[kept], int(kept.sum())
+    assert train.num_examples == 4
+    assert sorted(train.next_batch(4)[1].tolist()) == [0, 1, 2, 3]
+    assert train.black_and_white.shape == (4, 784)
+    assert train.part(labels=[2]).num_examples == 1
+
+
+def test_the_graphs_seed_and_numpys_fix_unseeded_batches(tiny, graph):
+    def batches(numpy_seed=None):
+        data = read_tiny(tiny)
+        if numpy_seed is not None:
+            np.random.seed(numpy_seed)
+        return data.seed, data.train.next_batch(10)[1].tolist()
+
+    by_numpy = batches(5)
+    np.random.seed(None)
+    assert batches(5) == by_numpy
+    assert by_numpy[0] is None
+    tf.set_random_seed(5)
+    assert batches() == (5, by_numpy[1])
+    assert read_tiny(tiny, seed=5).train.next_batch(10)[1].tolist() == by_numpy[1]
+
+
+# The functions beside read_data_sets
+
+
+def test_extract_images_and_labels(tiny):
+    with tf.gfile.Open(str(tiny / TRAIN_IMAGES), "rb") as file:
+        images = input_data.extract_images(file)
+    assert images.shape == (12, 28, 28, 1)
+    assert images[3, 0, 0, 0] == 3
+    with (tiny / TRAIN_LABELS).open("rb") as file:
+        np.testing.assert_array_equal(input_data.extract_labels(file, one_hot=True), np.eye(10)[np.arange(12) % 10])
+    np.testing.assert_array_equal(input_data.extract_labels(tiny / TEST_LABELS), [0, 1, 2, 3])
+    assert input_data.dense_to_one_hot(np.array([2, 0]), 3).tolist() == [[0, 0, 1], [1, 0, 0]]
+    with (tiny / TRAIN_LABELS).open("rb") as file, pytest.raises(ValueError, match=f"{TRAIN_LABELS} begins with"):
+        input_data.extract_images(file)
+
+
+def test_load_mnist_reads_with_the_defaults(tiny):
+    shutil.copytree(BUILTIN_DIR, tiny / "digits")
+    assert input_data.load_mnist(tiny / "digits").train.num_examples == 15000
 
 
 # binarize
@@ -368,11 +491,13 @@ def test_train_dir_cannot_be_written(tmp_path, monkeypatch):
 # Data that is not there
 
 
-def test_unreachable_host_gives_the_builtin_digits_and_says_so(tmp_path, monkeypatch, capsys):
+def test_unreachable_host_gives_the_builtin_digits_and_says_so(tmp_path, monkeypatch):
     no_network(monkeypatch)
-    assert read_data_sets(tmp_path).name == "built-in digits"
-    said = capsys.readouterr().out
-    assert "NOT MNIST" in said
+    with pytest.warns(UserWarning, match="NOT MNIST") as warned:
+        assert read_data_sets(tmp_path).name == "built-in digits"
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+    said = str(warned[0].message)
     assert str(tmp_path) in said
     assert "can't be reached" in said
     assert "Loss values are not comparable" in said
@@ -382,6 +507,16 @@ def test_source_mnist_raises_when_the_host_is_unreachable(tmp_path, monkeypatch)
     no_network(monkeypatch)
     with pytest.raises(ConnectionError, match="put the four IDX files there by hand"):
         read_data_sets(tmp_path, source="mnist")
+
+
+def test_the_data_directory_of_the_environment_is_read_where_train_dir_has_none(tiny, tmp_path, monkeypatch):
+    no_network(monkeypatch)
+    monkeypatch.setenv("VAE_TF1_DATA_DIR", str(tiny))
+    assert read_data_sets(tmp_path / "MNIST_data", validation_size=2).name == f"IDX files in {tiny}"
+    assert not (tmp_path / "MNIST_data").exists()
+    assert read_data_sets(BUILTIN_DIR).train.num_examples == 15000  # what is in train_dir comes first
+    with pytest.raises(ConnectionError):
+        read_data_sets(tmp_path / "fashion", source_url="http://127.0.0.1:9/")
 
 
 def test_host_that_never_answers_is_given_up(monkeypatch):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy_vae
+import programs
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -147,11 +148,25 @@ def test_negative_elbo_of_the_test_images_at_the_end(name, request):
 @pytest.mark.parametrize("case", record("next_batch"), ids=lambda case: f"{case['rows']} rows")
 def test_next_batch(case):
     rows = np.arange(case["rows"])
-    data_set = DataSet(rows[:, None, None].astype(np.uint8), rows, np.random.RandomState(case["seed"]), dtype=np.uint8)
+    data_set = DataSet(rows[:, None, None].astype(np.uint8), rows, dtype=np.uint8, seed=case["seed"])
     for size, shuffle, drawn in zip(case["sizes"], case["shuffle"], case["drawn"]):
         images, labels = data_set.next_batch(size, shuffle=shuffle)
         assert labels.tolist() == images[:, 0].tolist() == drawn
     assert data_set.epochs_completed == case["epochs"]
+
+
+@pytest.mark.parametrize("i", range(60))
+def test_programs_that_reach_into_a_data_set(i):
+    """Edits in place, attributes that are set, and seeds of the graph and of NumPy act as in TensorFlow 1.15.5."""
+
+    def new_data_set(images, labels, program):
+        with tf.Graph().as_default():
+            tf.set_random_seed(program["graph_seed"])
+            return DataSet(images, labels, seed=program["seed"])
+
+    seen = programs.run(programs.programs()[i], new_data_set)
+    digests = [hashlib.sha256(json.dumps(step).encode()).hexdigest()[:8] for step in seen]
+    assert digests == record("programs")[i]
 
 
 # Checkpoints

@@ -36,11 +36,12 @@ def read_idx_files(directory: Path):
     return arrays
 
 
-def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """One gzip-compressed IDX file of unsigned bytes with the given number of dimensions."""
+def read_idx(source, dimensions: int) -> np.ndarray:
+    """A gzip-compressed IDX file (a path, or a file open for reading) of bytes with that number of dimensions."""
+    path = source if isinstance(source, str | Path) else source.name
     header_bytes = 4 * (1 + dimensions)
     try:
-        with gzip.open(path) as file:
+        with gzip.open(source) as file:
             content = file.read(header_bytes)
             if len(content) < header_bytes:
                 raise EOFError("the header is not complete")

@@ -1,8 +1,10 @@
 """Where MNIST comes from: IDX files, a download by tensorflow-datasets, or else the built-in digits."""
 
 import hashlib
+import os
 import tempfile
 import threading
+import warnings
 from pathlib import Path
 
 import filelock
@@ -16,34 +18,28 @@ MNIST_SHA256 = (
     "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 )
+DATA_DIR = "VAE_TF1_DATA_DIR"  # environment variable
 MNIST_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"  # tensorflow-datasets has it from there too
+_MNIST_URLS = (MNIST_URL, "http://yann.lecun.com/exdb/mnist/")  # the second, which old programs name, is gone
 BUILTIN_DIR = Path(__file__).parent / "digits"
 
 _REACH_SECONDS = 5.0
 
 
-def find_data(train_dir: Path, source: str, source_url: str | None = None):
+def find_data(train_dir: Path, source: str, source_url: str):
     """(name, four arrays) from IDX files, tensorflow-datasets or, for source "auto", the built-in digits."""
     if train_dir.exists() and not train_dir.is_dir():
         raise NotADirectoryError(
             f"train_dir {train_dir} is a file; pass the directory that holds the data, or where it should be stored."
         )
-    if source_url is not None:
+    directories = [train_dir]
+    if source_url not in _MNIST_URLS:
         _download_idx_files(source_url, train_dir)
-    present = [name for name in IDX_FILES if (train_dir / name).is_file()]
-    if len(present) == len(IDX_FILES):
-        is_mnist = all(_sha256(train_dir / name) == sha for name, sha in zip(IDX_FILES, MNIST_SHA256))
-        if source == "mnist" and not is_mnist:
-            raise ValueError(
-                f"The IDX files in {train_dir} are not MNIST's (SHA-256); "
-                'replace them, or pass source="auto" to read what is there.'
-            )
-        return ("MNIST" if is_mnist else f"IDX files in {train_dir}"), read_idx_files(train_dir)
-    if present:
-        missing = sorted(set(IDX_FILES) - set(present))
-        raise FileNotFoundError(
-            f"{train_dir} holds some of the four IDX files but not {', '.join(missing)}; add or remove files there."
-        )
+    elif os.environ.get(DATA_DIR):
+        directories.append(Path(os.environ[DATA_DIR]).expanduser())
+    for directory in directories:
+        if (found := _read_present(directory, source)) is not None:
+            return found
     try:
         return "MNIST", _read_tfds(train_dir)
     except _UnreachableError as error:
@@ -51,28 +47,56 @@ def find_data(train_dir: Path, source: str, source_url: str | None = None):
             raise ConnectionError(
                 f"MNIST is not in {train_dir}, and {error}; put the four IDX files there by hand."
             ) from error
-        print(
+        warnings.warn(
             f"These are the built-in digits, NOT MNIST: MNIST is not in {train_dir}, and {error}. "
             "Loss values are not comparable with MNIST's.",
-            flush=True,
+            stacklevel=3,
         )
         return "built-in digits", read_idx_files(BUILTIN_DIR)
 
 
+def maybe_download(filename: str, work_directory, source_url: str) -> str:
+    """Downloads `source_url` to `filename` in `work_directory`, unless it is there; returns its path.
+
+    Raises:
+        OSError: the file can't be downloaded, or not written.
+    """
+    path = Path(work_directory).expanduser() / filename
+    if not path.exists():
+        _check_writable(path.parent)
+        try:
+            _check_reachable(source_url)
+            _download(source_url, path)
+        except _UnreachableError as error:
+            raise ConnectionError(f"{path} is not there, and {error}; put it there by hand.") from error
+    return str(path)
+
+
+def _read_present(directory: Path, source: str):
+    """(name, four arrays) of the data that is in the directory, or None."""
+    present = [name for name in IDX_FILES if (directory / name).is_file()]
+    if len(present) == len(IDX_FILES):
+        is_mnist = all(_sha256(directory / name) == sha for name, sha in zip(IDX_FILES, MNIST_SHA256))
+        if source == "mnist" and not is_mnist:
+            raise ValueError(
+                f"The IDX files in {directory} are not MNIST's (SHA-256); "
+                'replace them, or pass source="auto" to read what is there.'
+            )
+        return ("MNIST" if is_mnist else f"IDX files in {directory}"), read_idx_files(directory)
+    if present:
+        missing = sorted(set(IDX_FILES) - set(present))
+        raise FileNotFoundError(
+            f"{directory} holds some of the four IDX files but not {', '.join(missing)}; add or remove files there."
+        )
+    if any(directory.glob("mnist/*/dataset_info.json")):
+        return "MNIST", _read_tfds(directory)
+    return None
+
+
 def _download_idx_files(source_url: str, train_dir: Path) -> None:
     """Puts those of the four files into `train_dir` that are not there, as their host gives them."""
-    missing = [name for name in IDX_FILES if not (train_dir / name).is_file()]
-    if not missing:
-        return
-    _check_writable(train_dir)
-    try:
-        _check_reachable(source_url)
-        for name in missing:
-            _download(f"{source_url.rstrip('/')}/{name}", train_dir / name)
-    except _UnreachableError as error:
-        raise ConnectionError(
-            f"The data is not in {train_dir}, and {error}; put the four IDX files there by hand."
-        ) from error
+    for name in IDX_FILES:
+        maybe_download(name, train_dir, f"{source_url.rstrip('/')}/{name}")
 
 
 def _sha256(path: Path) -> str:

@@ -63,7 +63,8 @@ def train(
     Args:
         sess: a session on the graph of `vae`, opened with `session_config()` (with `compiled=True` as here).
         vae: from `build_vae` or made by hand; `train_step` may depend on `x`, on variables and on noise.
-        data: from `read_data_sets`, with images of the size that `vae` takes; labels are not used.
+        data: from `read_data_sets`, with images of the size that `vae` takes; labels are not used. The images are
+            those of the moment when training starts: edits before it count, edits between reports do not.
         iterations: training steps, 0 or more; with `checkpoint_dir` those of earlier calls count.
         batch_size: images per step, from 1 to the size of `data.train`.
         report_every: a report is yielded at every iteration that this divides: 0, 1000, 2000, ...

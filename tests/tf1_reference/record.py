@@ -5,6 +5,7 @@ For Python 3.7 with `tensorflow==1.15.5`; it imports nothing of vae_tf1. README.
     python record.py train DATA_DIR SEED ITERATIONS OUT.json [CHECKPOINT]
     python record.py seeds DIGITS_DIR MNIST_DIR OUT.json
     python record.py batches OUT.json
+    python record.py programs OUT.json
     python record.py numerics OUT.json
     python record.py restore CHECKPOINT DATA_DIR OUT.json
 """
@@ -15,6 +16,7 @@ import json
 import sys
 
 import numpy as np
+import programs
 import tensorflow as tf
 from tensorflow.contrib import slim
 from tensorflow.contrib.learn.python.learn.datasets import mnist
@@ -187,6 +189,21 @@ def batches():
     return cases
 
 
+def run_programs():
+    """What programs see that edit a set, set its attributes, and seed the graph or NumPy's global generator."""
+
+    def new_data_set(images, labels, program):
+        tf.reset_default_graph()
+        tf.set_random_seed(program["graph_seed"])
+        return mnist.DataSet(images, labels, seed=program["seed"])
+
+    # As a digest: what is seen is 2 MB, and is compared step by step.
+    return [
+        [hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:8] for seen in programs.run(program, new_data_set)]
+        for program in programs.programs()
+    ]
+
+
 def numerics():
     """What extreme values give: the loss in nats, and which gradients are not finite numbers."""
     vae = build(0)
@@ -233,6 +250,9 @@ if __name__ == "__main__":
     elif command == "batches":
         (out,) = arguments
         result = batches()
+    elif command == "programs":
+        (out,) = arguments
+        result = run_programs()
     elif command == "numerics":
         (out,) = arguments
         result = numerics()
