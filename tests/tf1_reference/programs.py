@@ -6,7 +6,7 @@ STEPS = ["batch"] * 3 + ["in_order", "keep", "edit_kept", "edit_images", "edit_l
 STEPS += ["draw_from_numpy", "set_images", "set_labels", "set_examples", "set_epochs", "set_index"]
 
 
-def programs(count=60):
+def programs(count=40):
     """Programs as data, drawn at random: the rows of a set, the seeds, and the steps with their arguments."""
     choose = np.random.RandomState(0)
     return [program(choose, i) for i in range(count)]

@@ -6,6 +6,7 @@ For Python 3.7 with `tensorflow==1.15.5`; it imports nothing of vae_tf1. README.
     python record.py seeds DIGITS_DIR MNIST_DIR OUT.json
     python record.py batches OUT.json
     python record.py programs OUT.json
+    python record.py models DIGITS_DIR OUT.json
     python record.py numerics OUT.json
     python record.py restore CHECKPOINT DATA_DIR OUT.json
 """
@@ -16,6 +17,7 @@ import json
 import sys
 
 import numpy as np
+import old_programs
 import programs
 import tensorflow as tf
 from tensorflow.contrib import slim
@@ -199,9 +201,17 @@ def run_programs():
 
     # As a digest: what is seen is 2 MB, and is compared step by step.
     return [
-        [hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:8] for seen in programs.run(program, new_data_set)]
+        [hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:4] for seen in programs.run(program, new_data_set)]
         for program in programs.programs()
     ]
+
+
+def models(data_dir):
+    """Models of tf.layers, tf.nn.rnn_cell and tf.contrib.slim."""
+    return {
+        model.__name__: old_programs.run(model, tf, slim, input_data.read_data_sets(data_dir, seed=1), ONE_THREAD)
+        for model in old_programs.MODELS
+    }
 
 
 def numerics():
@@ -253,6 +263,9 @@ if __name__ == "__main__":
     elif command == "programs":
         (out,) = arguments
         result = run_programs()
+    elif command == "models":
+        data_dir, out = arguments
+        result = models(data_dir)
     elif command == "numerics":
         (out,) = arguments
         result = numerics()
