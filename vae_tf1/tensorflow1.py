@@ -88,7 +88,7 @@ class _Module(types.ModuleType):
                 if hasattr(module, name):
                     return getattr(module, name)
                 if hasattr(module, "__path__") and importlib.util.find_spec(f"{module.__name__}.{name}"):
-                    return importlib.import_module(f"{source}.{name}")
+                    return importlib.import_module(f"{module.__name__}.{name}")
         raise AttributeError(_missing(f"{self.__name__.replace('tensorflow', 'tf', 1)}.{name}"))
 
     def __setattr__(self, name: str, value):
