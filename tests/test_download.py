@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -79,7 +78,7 @@ def host(monkeypatch):
 
 def prepare(directory):
     """The download, with a tensorflow-datasets that has nothing left to do."""
-    vae_tf1.mnist._prepare(SimpleNamespace(download_and_prepare=lambda: None), directory)
+    vae_tf1.mnist._fetch(directory)
 
 
 def files_in(directory) -> dict[str, bytes]:

@@ -3,6 +3,7 @@ import gzip
 import hashlib
 import shutil
 import struct
+import sys
 import time
 
 import hypothesis
@@ -566,6 +567,21 @@ def test_file_with_a_wrong_checksum_is_refused(mnist_dir, tmp_path):
     shutil.copy(BUILTIN_DIR / TRAIN_IMAGES, manual)
     with pytest.raises(ValueError, match="wrong SHA-256"):
         read_data_sets(tmp_path)
+
+
+def test_mnist_is_read_where_tensorflow_datasets_cannot_be_imported(mnist_dir, mnist, tmp_path, monkeypatch, capsys):
+    no_network(monkeypatch)
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets.public_api", None)
+    manual = tmp_path / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    for name in IDX_FILES:
+        shutil.copy(mnist_dir / name, manual)
+    data = read_data_sets(tmp_path, source="mnist")
+    assert data.name == "MNIST"
+    assert data.fingerprint() == mnist.fingerprint()
+    said = capsys.readouterr().out
+    assert "tensorflow-datasets can't be imported (ModuleNotFoundError), so MNIST's files in" in said
+    assert said.count("\n") == 1
 
 
 # The built-in digits

@@ -1,6 +1,8 @@
 """Where MNIST comes from: IDX files, a download by tensorflow-datasets, or else the built-in digits."""
 
 import hashlib
+import importlib
+import logging
 import os
 import tempfile
 import threading
@@ -41,7 +43,7 @@ def find_data(train_dir: Path, source: str, source_url: str):
         if (found := _read_present(directory, source)) is not None:
             return found
     try:
-        return "MNIST", _read_tfds(train_dir)
+        return "MNIST", _read_mnist(train_dir)
     except _UnreachableError as error:
         if source == "mnist":
             raise ConnectionError(
@@ -89,7 +91,7 @@ def _read_present(directory: Path, source: str):
             f"{directory} holds some of the four IDX files but not {', '.join(missing)}; add or remove files there."
         )
     if any(directory.glob("mnist/*/dataset_info.json")):
-        return "MNIST", _read_tfds(directory)
+        return "MNIST", _read_mnist(directory)
     return None
 
 
@@ -107,22 +109,43 @@ class _UnreachableError(Exception):
     """Why MNIST can't be downloaded; half a sentence."""
 
 
-def _read_tfds(data_dir: Path):
-    """MNIST from tensorflow-datasets, rows in the order of the original files."""
+def _read_mnist(data_dir: Path):
+    """MNIST as tensorflow-datasets prepares it, in the order of the original files, or from these without it."""
     import tensorflow.compat.v1 as tf
-    import tensorflow_datasets as tfds
 
+    manual = data_dir / "downloads" / "manual"
+    try:
+        tfds = _import_tfds()
+    except Exception as error:  # of whichever library it needs
+        print(
+            f"tensorflow-datasets can't be imported ({type(error).__name__}), so MNIST's files in {manual} are read "
+            "without it.",
+            flush=True,
+        )
+        _fetch(manual)
+        return read_idx_files(manual)
     builder = tfds.builder("mnist", data_dir=data_dir)
     if not _is_prepared(builder):
         _check_writable(data_dir)
         with filelock.FileLock(data_dir / ".lock"):  # a second process waits, and finds what the first has prepared
             builder = tfds.builder("mnist", data_dir=data_dir)
             if not _is_prepared(builder):
-                _prepare(builder, data_dir / "downloads" / "manual")
+                _fetch(manual)
+                builder.download_and_prepare()
     # A graph of its own: the caller's default graph gets no operation, and both eager and graph mode work.
     with tf.Graph().as_default():
         train, test = tfds.as_numpy(builder.as_dataset(split=["train", "test"], batch_size=-1))
     return [*_in_file_order(train, "train"), *_in_file_order(test, "test")]
+
+
+def _import_tfds():
+    """tensorflow-datasets, or the error of what it needs, which the package itself would print and leave at that."""
+    absl = logging.getLogger("absl")
+    disabled, absl.disabled = absl.disabled, True
+    try:
+        return importlib.import_module("tensorflow_datasets.public_api")
+    finally:
+        absl.disabled = disabled
 
 
 def _is_prepared(builder) -> bool:
@@ -140,22 +163,18 @@ def _check_writable(data_dir: Path) -> None:
         ) from error
 
 
-def _prepare(builder, manual: Path) -> None:
-    """Has tensorflow-datasets prepare the four files of `manual`, where those are put that are not there."""
-    import tensorflow_datasets as tfds
-
-    missing = [(name, sha256) for name, sha256 in zip(IDX_FILES, MNIST_SHA256) if not (manual / name).is_file()]
+def _fetch(manual: Path) -> None:
+    """Has MNIST's four files in the directory, each with its checksum."""
+    files = list(zip(IDX_FILES, MNIST_SHA256))
+    missing = [(name, sha256) for name, sha256 in files if not (manual / name).is_file()]
     if missing:
         _check_reachable(MNIST_URL)
-        manual.mkdir(parents=True, exist_ok=True)
+        _check_writable(manual)
         for name, sha256 in missing:
             _download(f"{MNIST_URL}{name}", manual / name, sha256)
-    try:
-        builder.download_and_prepare()
-    except tfds.download.download_manager.NonMatchingChecksumError as error:
-        raise ValueError(
-            f"A file of MNIST has the wrong SHA-256 ({error}); delete it from {manual} and try again."
-        ) from error
+    for name, sha256 in files:
+        if _sha256(manual / name) != sha256:
+            raise ValueError(f"{manual / name} has the wrong SHA-256, so it is not MNIST's; delete it and try again.")
 
 
 def _check_reachable(url: str) -> None:
