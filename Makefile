@@ -50,16 +50,8 @@ bench: $(READY)  ## Measure this project and its peers side by side; about 20 mi
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/startup.py
 
-matrix:  ## Run the tests with every Python that pyproject.toml allows, where pyenv or PATH has it
-	@for minor in 10 11 12 13; do \
-		python=$$(ls -d "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.$$minor.*/bin/python 2>/dev/null | tail -n 1); \
-		python=$${python:-$$(command -v python3.$$minor)}; \
-		if [ -z "$$python" ]; then results="$$results\nPython 3.$$minor: not found"; continue; fi; \
-		if $(MAKE) test PYTHON="$$python" VENV=build/python3.$$minor; then result=passed; else result=FAILED; fi; \
-		results="$$results\n$$($$python --version): $$result"; \
-	done; \
-	printf "$$results\n"; \
-	case "$$results" in *FAILED*) exit 1;; esac
+matrix: $(READY)  ## Run the tests with each Python and with each TensorFlow that is allowed; about half an hour
+	$(BIN)/python tests/matrix.py
 
 audit: $(READY)  ## Look the locked versions up in a database of known vulnerabilities
 	$(BIN)/uv tool run pip-audit@2.10.1 --disable-pip --require-hashes -r requirements.txt

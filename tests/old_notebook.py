@@ -257,6 +257,8 @@ import tensorflow as tf
 a = np.zeros(3, np.int) + np.ones(3, dtype=np.float)
 assert a.astype(np.bool).all() and np.array([None], np.object)[0] is None
 assert np.infty == np.Inf == float("inf") and np.isnan(np.NaN) and np.product([2, 3]) == 6
+assert np.reshape(a, newshape=[1, 3]).shape == np.reshape(a, (1, 3)).shape == np.reshape(a, (1, -1), "F").shape
+assert np.lib.pad(a, 1, "constant").shape == (5,) and np.mat([[1]]).shape == (1, 1)
 """,
     "tf.keras in a graph": """
 import tensorflow as tf
@@ -288,9 +290,13 @@ assert "embedding:0" in open(os.path.join("projector", "projector_config.pbtxt")
 """,
     "queues, flags and control flow": """
 import tensorflow as tf
+from tensorflow import flags, layers, placeholder
+from tensorflow.layers import dense
+from tensorflow.nn import rnn_cell
 from tensorflow.python.framework import ops
 from tensorflow.python.ops import control_flow_ops
 # %%
+assert tf.__version__.startswith("2.") and placeholder is tf.placeholder and dense is tf.layers.dense is layers.dense
 ops.reset_default_graph()
 assert isinstance(tf.constant(1), ops.Tensor)
 value = control_flow_ops.cond(tf.constant(True), lambda: tf.constant(1), lambda: tf.constant(2))

@@ -5,10 +5,12 @@ they are caught at the file descriptor. Set TF_CPP_MIN_LOG_LEVEL=0, or import Te
 """
 
 import contextlib
+import functools
 import os
 import sys
 import tempfile
 import warnings
+from importlib.metadata import version
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
@@ -37,6 +39,21 @@ def stderr_held_back():
             os.close(stderr)
 
 
+def check_tensorflow_probability(tensorflow: str, probability: str) -> None:
+    """tensorflow-probability says which TensorFlow it needs when it is imported, but pip does not know it.
+
+    Raises:
+        ImportError: the two versions do not go together; the message says what to install.
+    """
+    minor = int(tensorflow.split(".")[1])
+    needed = {15: "0.23", 16: "0.24", 17: "0.24"}.get(minor)
+    if tensorflow.startswith("2.") and needed and not probability.startswith(f"{needed}."):
+        raise ImportError(
+            f"TensorFlow {tensorflow} needs tensorflow-probability {needed}, but {probability} is installed; "
+            f'install it with: pip install "tensorflow-probability=={needed}.*"'
+        )
+
+
 def import_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
@@ -50,6 +67,16 @@ def import_tensorflow() -> None:
             del os.environ[LOG_LEVEL]
 
 
+@functools.cache
+def look_for_devices() -> None:
+    """Has TensorFlow look for devices, as it does once in a process; where there is no GPU, CUDA says so on stderr."""
+    import tensorflow as tf
+
+    with stderr_held_back():
+        tf.config.list_physical_devices()
+
+
 import_tensorflow()
+check_tensorflow_probability(sys.modules["tensorflow"].__version__, version("tensorflow-probability"))
 # TensorFlow announces this to tf-slim at each layer; whoever calls tf-slim can do nothing about it.
 warnings.filterwarnings("ignore", message=r"`(layer\.apply|tf\.layers\.\w+)` is deprecated")

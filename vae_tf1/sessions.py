@@ -2,7 +2,7 @@
 
 import tensorflow.compat.v1 as tf
 
-from vae_tf1._startup import stderr_held_back
+from vae_tf1._startup import look_for_devices, stderr_held_back
 from vae_tf1.model import VAE
 
 
@@ -17,6 +17,7 @@ def session_config(*, compiled: bool = False) -> tf.ConfigProto:
     TensorFlow makes the threads of a process once, for its first session: open that one with the configuration that
     you need.
     """
+    look_for_devices()
     return tf.ConfigProto(
         intra_op_parallelism_threads=0 if compiled else 1,
         inter_op_parallelism_threads=1 if compiled else 2,

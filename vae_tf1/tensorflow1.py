@@ -10,10 +10,12 @@ an `AttributeError` or `ImportError` that says so. notebooks/old_notebooks.md li
 Importing it changes TensorFlow, tf-slim and NumPy for the whole process, so import it before the rest.
 """
 
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import inspect
 import os
 import re
 import sys
@@ -31,7 +33,7 @@ from tensorflow.python.ops import array_ops as _array_ops
 from tensorflow.python.ops import control_flow_ops as _control_flow_ops
 from tensorflow.python.ops import variable_scope as _variable_scope
 
-from vae_tf1._startup import stderr_held_back
+from vae_tf1._startup import look_for_devices
 
 _KERAS = "tf_keras.api._v1.keras"
 _OTHERWISE = "rewrite that part, or run it with TensorFlow 1.15 on Python 3.7"
@@ -148,12 +150,20 @@ _RENAMED_BY_NUMPY = {
     "complex_": "complex128",
     "cumproduct": "cumprod",
     "float_": "float64",
+    "in1d": "isin",
+    "mat": "asmatrix",
     "product": "prod",
+    "round_": "round",
     "sometrue": "any",
+    "string_": "bytes_",
+    "trapz": "trapezoid",
+    "unicode_": "str_",
 }
 # Modules of TensorFlow 1.15, and of the tf-keras that tf-slim was written for, that have another name today.
 _MOVED = {
     "tensorflow.keras": _KERAS,
+    "tensorflow.layers": layers.__name__,
+    "tensorflow.nn.rnn_cell": _rnn_cell.__name__,
     "tensorflow.python.ops.rnn_cell": _rnn_cell.__name__,
     "tensorflow.python.ops.rnn_cell_impl": _rnn_cell.__name__,
     "tf_keras.legacy_tf_layers": "tf_keras.src.legacy_tf_layers",
@@ -189,6 +199,9 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return found
 
 
+__version__ = _tf.__version__
+
+
 def __getattr__(name: str):
     if not name.startswith("__") and hasattr(_tf, name):
         return getattr(_tf, name)
@@ -197,6 +210,11 @@ def __getattr__(name: str):
 
 def __dir__() -> list[str]:
     return sorted({*dir(_tf), "contrib"})
+
+
+@functools.wraps(np.reshape)
+def _reshape_with_newshape(a, *arguments, newshape=None, _reshape=np.reshape, **named):
+    return _reshape(a, *arguments, **named) if newshape is None else _reshape(a, newshape, *arguments, **named)
 
 
 def _restore_what_is_gone() -> None:
@@ -209,26 +227,30 @@ def _restore_what_is_gone() -> None:
         )
     os.environ["TF_USE_LEGACY_KERAS"] = "1"  # for processes started from here
     _tf.keras, _tf.layers, _tf.nn.rnn_cell = keras, layers, _rnn_cell
-    tensorflow.contrib, tensorflow.examples = contrib, examples
+    tensorflow.contrib, tensorflow.examples, tensorflow.nn.rnn_cell = contrib, examples, _rnn_cell
+    vars(tensorflow).setdefault("__getattr__", __getattr__)  # for `from tensorflow import placeholder`
     for module, name, value in [
         *((_ops, name, getattr(_tf, name)) for name in ("Tensor", "IndexedSlices")),
         *((_control_flow_ops, name, getattr(_tf, name)) for name in ("cond", "case", "while_loop", "Assert")),
         *((_array_ops, name, getattr(_tf, name)) for name in ("stack", "unstack")),
         (_variable_scope, "variable", _tf.Variable),
         *((np, builtin.__name__, builtin) for builtin in (int, float, bool, object, str, complex)),
-        *((np, name, np.inf) for name in ("Inf", "Infinity", "infty")),
+        *((np, name, np.inf) for name in ("Inf", "Infinity", "PINF", "infty")),
+        (np, "NINF", -np.inf),
+        (np.lib, "pad", np.pad),
         *((np, name, np.nan) for name in ("NaN", "NAN")),
-        *((np, old, getattr(np, new)) for old, new in _RENAMED_BY_NUMPY.items()),
+        *((np, old, getattr(np, new)) for old, new in _RENAMED_BY_NUMPY.items() if hasattr(np, new)),
     ]:
         if name not in vars(module):
             setattr(module, name, value)
+    if "newshape" not in inspect.signature(np.reshape).parameters:
+        np.reshape = _reshape_with_newshape
     sys.meta_path.insert(0, _Finder())
 
 
 def _keep_quiet() -> None:
     """Who writes TensorFlow 1 on purpose need not be told at each call that it is not TensorFlow 2."""
-    with stderr_held_back():
-        _tf.config.list_physical_devices()  # where there is no GPU, CUDA's library says so the first time
+    look_for_devices()
     warnings.filterwarnings("ignore", message=r"`tf\.nn\.rnn_cell\.\w+` is deprecated")
     _tf.get_logger().addFilter(lambda record: "deprecated" not in record.getMessage())
 

@@ -28,7 +28,11 @@ from vae_tf1.sessions import check_session, values_of
 from vae_tf1.summaries import SummaryWriter
 
 SHOWN_IMAGES = 5
-_BUILT_BY = ("tensorflow", "tf-slim", "tensorflow-probability", "tf-keras")  # what a graph depends on besides its code
+_BUILT_BY = (
+    "tf-slim",
+    "tensorflow-probability",
+    "tf-keras",
+)  # and TensorFlow: what a graph depends on besides its code
 
 
 def train(
@@ -233,7 +237,7 @@ class _Store:
             "data (SHA-256)": run.data.fingerprint()[:16],
             "data seed": run.data.seed,
             "batch_size": run.batch_size,
-            "versions": {name: version(name) for name in _BUILT_BY},
+            "versions": {"tensorflow": tf.__version__, **{name: version(name) for name in _BUILT_BY}},
             "computation": computation_of(run.vae),
         }
         self._saved: int | None = None  # iterations

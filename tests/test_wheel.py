@@ -1,0 +1,68 @@
+"""What is built is what is installed: a wheel, in an environment and a directory that know nothing of this checkout."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from vae_tf1.mnist import BUILTIN_DIR
+
+ROOT = Path(__file__).parent.parent
+
+
+def uv(*arguments, cwd):
+    subprocess.run([sys.executable, "-m", "uv", "--quiet", *map(str, arguments)], cwd=cwd, check=True)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """A directory with the wheel and the sdist."""
+    directory = tmp_path_factory.mktemp("built")
+    ignored = shutil.ignore_patterns(".git", ".venv", "build", "*.egg-info", ".*_cache", "__pycache__")
+    shutil.copytree(ROOT, directory / "source", ignore=ignored)
+    for what in "build_wheel", "build_sdist":
+        build = f"import sys, setuptools.build_meta; setuptools.build_meta.{what}(sys.argv[1])"
+        command = [sys.executable, "-c", build, str(directory)]
+        subprocess.run(command, cwd=directory / "source", check=True, capture_output=True)
+    shutil.rmtree(directory / "source")
+    return directory
+
+
+def test_the_wheel_and_the_sdist_have_all_files_of_the_package(built):
+    package = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "vae_tf1").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {"vae_tf1/py.typed", "vae_tf1/digits/train-images-idx3-ubyte.gz"} <= package
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+        in_wheel = set(wheel.namelist())
+    assert {name for name in in_wheel if "dist-info" not in name} == package
+    assert any(name.endswith("licenses/LICENSE") for name in in_wheel)
+    with tarfile.open(next(built.glob("*.tar.gz"))) as sdist:
+        in_sdist = {name.partition("/")[2] for name in sdist.getnames()}
+    assert package | {"LICENSE", "README.md", "pyproject.toml"} <= in_sdist
+
+
+@pytest.mark.slow
+def test_the_wheel_runs_the_readme_in_an_environment_of_its_own(built, tmp_path):
+    uv("venv", "--python", sys.executable, "environment", cwd=tmp_path)
+    python = tmp_path / "environment" / "bin" / "python"
+    uv("pip", "install", "--python", python, next(built.glob("*.whl")), cwd=tmp_path)
+    here = tmp_path / "here"
+    here.mkdir()
+    for name in "data", "MNIST_data":
+        (here / name).symlink_to(BUILTIN_DIR)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    program = "\n".join(f"exec({block.replace('20_000', '20')!r}, {{}})" for block in blocks)
+    program += "\nimport vae_tf1; print(vae_tf1.__file__)"
+    program += "\nvae_tf1.read_data_sets('nowhere', source='builtin')"
+    done = subprocess.run([python, "-c", program], cwd=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path / "environment") in done.stdout.splitlines()[-1]
+    assert (here / "model" / "saved_model.pb").exists()
