@@ -50,6 +50,25 @@ def test_the_wheel_and_the_sdist_have_all_files_of_the_package(built):
 
 
 @pytest.mark.slow
+def test_the_wheel_beside_another_tensorflow_changes_nothing_that_is_there(built, tmp_path):
+    """As the README has it: with what is installed as constraints."""
+
+    def pip(*arguments) -> str:
+        command = [tmp_path / "environment" / "bin" / "python", "-m", "pip", *arguments]
+        return subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    subprocess.run([sys.executable, "-m", "venv", "environment"], cwd=tmp_path, check=True)
+    pip("install", "--quiet", "tensorflow==2.19.*", "tensorflow-text==2.19.*")
+    before = pip("freeze")
+    (tmp_path / "installed.txt").write_text(before)
+    pip("install", "--quiet", "-c", "installed.txt", next(built.glob("*.whl")))
+    assert set(before.splitlines()) <= set(pip("freeze").splitlines())
+    assert pip("check").strip() == "No broken requirements found."
+    program = "import vae_tf1, tensorflow_text; vae_tf1.read_data_sets('nowhere', source='builtin')"
+    subprocess.run([tmp_path / "environment" / "bin" / "python", "-c", program], cwd=tmp_path, check=True)
+
+
+@pytest.mark.slow
 def test_the_wheel_runs_the_readme_in_an_environment_of_its_own(built, tmp_path):
     uv("venv", "--python", sys.executable, "environment", cwd=tmp_path)
     python = tmp_path / "environment" / "bin" / "python"
