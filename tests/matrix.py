@@ -1,6 +1,6 @@
 """Runs the tests with the locked packages on each Python, and with what a plain installation picks for each TensorFlow.
 
-    python tests/matrix.py [NAME ...]      # such as "locked 3.12" or "tensorflow 2.19"; all without a name
+    python tests/matrix.py [NAME ...]      # such as "locked 3.12" or "tensorflow 2.17"; without a name, all from 2.18 on
 
 Each environment is in build/matrix/, with its output beside it; a table of the results comes last. Pythons are those of
 pyenv or PATH; uv makes the environments.
@@ -61,9 +61,10 @@ def run(name: str) -> list[str]:
         pins = [f"tensorflow=={tensorflow}.*", *PLAIN[tensorflow]]
         uv("pip", "install", "--python", python, *pins, "--editable", ".[dev,notebook]")
     installed = dict(line.split("==") for line in uv("pip", "freeze", "--python", python, "--exclude-editable").split())
-    with (directory.with_suffix(".log")).open("w") as log:
+    output = BUILD / f"{directory.name}.log"
+    with output.open("w") as log:
         subprocess.run([python, "-m", "pytest"], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False)
-    last = directory.with_suffix(".log").read_text().strip().splitlines()[-1]
+    last = output.read_text().strip().splitlines()[-1]
     said = re.sub(r" \(.*\)$", "", last.strip("= "))
     return [
         *(installed[package] for package in SHOWN),
@@ -74,7 +75,7 @@ def run(name: str) -> list[str]:
 def main(names: list[str]) -> int:
     BUILD.mkdir(parents=True, exist_ok=True)
     table = [["", *SHOWN, "tests"]]
-    for name in names or ROWS:
+    for name in names or [name for name in ROWS if name.startswith("locked") or not PLAIN[name.split()[1]]]:
         table.append([name, *run(name)])
         print(" ".join(table[-1]), flush=True)
     widths = [max(map(len, column)) for column in zip(*table)]

@@ -278,7 +278,8 @@ def test_a_graph_of_another_tensorflow_is_resumed_with_a_warning(tmp_path, monke
     run(built(), 5, directory=tmp_path)
     monkeypatch.undo()
     with pytest.warns(
-        UserWarning, match=r"written with tensorflow 2\.20\.0.* has changed since: decoder/fc1 has Tanh here"
+        UserWarning,
+        match=r"written with tensorflow 2\..*tf-keras 2\.20\.0.* has changed since: decoder/fc1 has Tanh here",
     ):
         run(built(decode=tanh_decode), 6, directory=tmp_path)
 

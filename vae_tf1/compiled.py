@@ -20,6 +20,8 @@ from vae_tf1.noise import random_operations, stateless
 
 # Of one run, at most: enough that starting it costs nothing, few enough that training can be interrupted promptly.
 AT_ONCE = 100
+# In a loop, XLA's convolutions on a CPU have one thread and take twelve times as long; such a program has no loop.
+_NOT_IN_A_LOOP = {"Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter", "Conv3D", "DepthwiseConv2dNative"}
 
 
 class _Program(NamedTuple):
@@ -27,11 +29,12 @@ class _Program(NamedTuple):
 
     new_images: str  # uint8 [N, P], which `load` puts into the variable
     load: str
-    rows: str  # int32 [AT_ONCE, batch size]: of the variable, one batch a line
+    at_once: int  # how many iterations
+    rows: str  # int32 [at_once, batch size]: of the variable, one batch a line
     how_many: str  # int32 []: how many of the batches to train on
     first: str  # int64 []: the iteration of the first
     seeds: str  # int64 [number of random operations]
-    losses: str  # float32 [AT_ONCE, 3]
+    losses: str  # float32 [at_once, 3]
 
 
 # The programs of each graph, by what they train, number of images and batch size, so that a second call reuses one.
@@ -69,7 +72,9 @@ def compiled_steps(
     seeds = np.array([_seed_of(operation) for operation in random_operations(_trained(vae))], np.int64)
 
     def steps(rows: np.ndarray, iteration: int) -> np.ndarray:
-        filled = np.zeros([AT_ONCE, batch_size], np.int32)
+        if program.at_once == 1:
+            return np.concatenate([run(rows[i : i + 1], 1, iteration + i, seeds) for i in range(len(rows))])
+        filled = np.zeros([program.at_once, batch_size], np.int32)
         filled[: len(rows)] = rows
         return run(filled, len(rows), iteration, seeds)[: len(rows)]
 
@@ -96,6 +101,7 @@ def _build(sess: tf.Session, vae: VAE, shape: tuple[int, ...], batch_size: int) 
     random = random_operations(_trained(vae))
     shapes = _shapes(sess, vae, random, batch_size)
     handles = [_handle(variable) for variable in variables_of(vae)]
+    at_once = 1 if {operation.type for operation in upstream_of(_trained(vae))} & _NOT_IN_A_LOOP else AT_ONCE
 
     @tf.function(jit_compile=True, autograph=False)
     def train(rows, count, first, seeds):
@@ -112,17 +118,18 @@ def _build(sess: tf.Session, vae: VAE, shape: tuple[int, ...], batch_size: int) 
                 means = tf.stack([tf.reduce_mean(term) for term in terms])
                 return i + 1, tf.tensor_scatter_nd_update(losses, [[i]], [means])
 
-        return tf.while_loop(lambda i, _: i < count, iterate, [0, tf.zeros([AT_ONCE, 3])])[1]
+        start = [0, tf.zeros([at_once, 3])]
+        return iterate(*start)[1] if at_once == 1 else tf.while_loop(lambda i, _: i < count, iterate, start)[1]
 
     with tf.name_scope(f"{vae.train_step.name}_compiled"):
         new_images = tf.placeholder(tf.uint8, shape)
         images = tf.Variable(new_images, trainable=False, collections=[], use_resource=True, name="images")
-        rows = tf.placeholder(tf.int32, [AT_ONCE, batch_size])
+        rows = tf.placeholder(tf.int32, [at_once, batch_size])
         count, first = tf.placeholder(tf.int32, []), tf.placeholder(tf.int64, [])
         seeds = tf.placeholder(tf.int64, [len(random)])
         losses = train(rows, count, first, seeds)
-        fed_and_fetched = (new_images, images.initializer, rows, count, first, seeds, losses)
-        return _Program(*(element.name for element in fed_and_fetched))
+        load, rest = images.initializer, (rows, count, first, seeds, losses)
+        return _Program(new_images.name, load.name, at_once, *(element.name for element in rest))
 
 
 def _shapes(sess: tf.Session, vae: VAE, random: list[tf.Operation], batch_size: int) -> list[list[int]]:

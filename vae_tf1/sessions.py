@@ -6,20 +6,30 @@ from vae_tf1._startup import look_for_devices, stderr_held_back
 from vae_tf1.model import VAE
 
 
-def session_config(*, compiled: bool = False) -> tf.ConfigProto:
+# Of batch size times width: ten times the notebook's.
+_WORTH_SHARING = 10 * 100 * 128
+
+
+def session_config(*, compiled: bool = False, batch_size: int = 100, hidden_units: int = 128) -> tf.ConfigProto:
     """The `ConfigProto` to open a session with, on the CPU, for the plain loop or for `train(compiled=True)`.
 
     An iteration is some hundred small operations, the largest a product of 100x784 by 784x128. To share one of those
     between threads costs more than it saves, and changes how it rounds; so in the plain loop each has one thread, and
-    a seeded run has the numbers of TensorFlow 1.15. Two at a time may run. XLA shares operations at less cost: the
-    compiled loop takes all threads for each.
+    a seeded run has the numbers of TensorFlow 1.15. Two at a time may run. Where a batch times a layer is ten times as
+    large, each has all threads. XLA shares operations at less cost: the compiled loop takes all threads for each.
 
     TensorFlow makes the threads of a process once, for its first session: open that one with the configuration that
     you need.
+
+    Args:
+        compiled: for `train(compiled=True)`.
+        batch_size: as of `train`.
+        hidden_units: as of `build_vae`; of a model of your own, the width of its widest hidden layer.
     """
     look_for_devices()
+    share = compiled or batch_size * hidden_units >= _WORTH_SHARING
     return tf.ConfigProto(
-        intra_op_parallelism_threads=0 if compiled else 1,
+        intra_op_parallelism_threads=0 if share else 1,
         inter_op_parallelism_threads=1 if compiled else 2,
         device_count={"GPU": 0},
     )

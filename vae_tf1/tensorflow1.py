@@ -15,7 +15,6 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
-import inspect
 import os
 import re
 import sys
@@ -243,8 +242,7 @@ def _restore_what_is_gone() -> None:
     ]:
         if name not in vars(module):
             setattr(module, name, value)
-    if "newshape" not in inspect.signature(np.reshape).parameters:
-        np.reshape = _reshape_with_newshape
+    np.reshape = _reshape_with_newshape
     sys.meta_path.insert(0, _Finder())
 
 
