@@ -5,7 +5,6 @@ import tensorflow.compat.v1 as tf
 from vae_tf1._startup import look_for_devices, stderr_held_back
 from vae_tf1.model import VAE
 
-
 # Of batch size times width: ten times the notebook's.
 _WORTH_SHARING = 10 * 100 * 128
 
