@@ -47,9 +47,10 @@ soak: $(READY)  ## Run the tests that take minutes each; those that compare time
 	$(BIN)/python -m pytest -m slow -k "not long_run"
 	$(BIN)/python -m pytest -m slow -k long_run -n 0 tests/test_soak.py
 
-bench: $(READY)  ## Measure this project and its peers side by side; about 20 minutes
+bench: $(READY)  ## Measure this project and its peers side by side; about 40 minutes
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/variations.py
 	$(BIN)/python benchmarks/startup.py
 
 matrix: $(READY)  ## Run the tests with each Python and with each TensorFlow that is allowed; about half an hour

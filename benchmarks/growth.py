@@ -1,99 +1,92 @@
-"""How the cost of training grows with the size of the batch and the width of the hidden layers.
+"""How speed and memory change with the size of the batch and the width of the hidden layers, here and elsewhere.
 
-    python benchmarks/growth.py [--seconds 4] [--sizes 100 128 ...] [--out DIR]
+    python benchmarks/growth.py [--rounds 3] [--seconds 1] [--sizes 100 128 ...] [--only NAME ...] [--out DIR]
 
-For each size and each loop, a process of its own trains for some seconds and says how fast it went,
-and how much memory it took at most. Into DIR (here, by default) go `growth.md` and `growth.png`.
+The contenders are those of `speed.py`, which take turns at each size in the same way. Into DIR (here, by default) go
+`growth.md` and `growth.png`.
 """
 
 import argparse
-import json
+import contextlib
 import os
 import statistics
-import subprocess
-import sys
-import time
+import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 from matplotlib.ticker import LogLocator
+from speed import CONTENDERS, Worker, write_data
 
 HERE = Path(__file__).parent
-LOOPS = ("compiled", "plain")
+OURS, PEERS = ("vae_tf1, compiled", "vae_tf1, plain"), ("JAX, lax.scan", "PyTorch, eager")
+COLOURS = dict(zip((*OURS, *PEERS), ("tab:orange", "tab:red", "tab:blue", "tab:green")))
 BATCH_SIZES = (25, 50, 100, 200, 400, 800, 1600, 3200)
 WIDTHS = (128, 256, 512, 1024, 2048)
-PER_LAP = 100  # iterations that are timed together, a report included
+SIZES = [*((batch_size, 128) for batch_size in BATCH_SIZES), *((100, width) for width in WIDTHS[1:]), (1000, 1024)]
 
 
-def one(loop: str, batch_size: int, hidden_units: int, seconds: float) -> dict:
-    """Iterations per second, and the most memory that this process has taken, in MB."""
-    import resource
-
-    import vae_tf1  # before TensorFlow, whose messages it holds back  # isort: skip
-    import tensorflow.compat.v1 as tf
-
-    compiled = loop == "compiled"
-    data = vae_tf1.read_data_sets(os.environ.get("VAE_TF1_DATA_DIR") or HERE.parent / "data", seed=0)
-    with tf.Graph().as_default(), tf.Session(config=vae_tf1.session_config(compiled=compiled)) as sess:
-        vae = vae_tf1.build_vae(seed=0, hidden_units=hidden_units)
-        reports = vae_tf1.train(sess, vae, data, 10**9, batch_size, report_every=PER_LAP, compiled=compiled)
-        next(reports)
-        next(reports)
-        times: list[float] = []
-        begin = time.perf_counter()
-        while len(times) < 2 or time.perf_counter() - begin < seconds:
-            start = time.perf_counter()
-            next(reports)
-            times.append(time.perf_counter() - start)
-    return {
-        "rate": PER_LAP / statistics.median(times),
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
+class Result(NamedTuple):
+    rate: float  # iterations per second, median of the rounds
+    memory: float  # MB at most
 
 
-def measure(sizes: list[tuple[int, int]], seconds: float) -> dict[tuple[str, int, int], dict]:
-    results = {}
-    for batch_size, hidden_units in sizes:
-        for loop in LOOPS:
-            command = [sys.executable, __file__, "--one", loop, str(batch_size), str(hidden_units)]
-            done = subprocess.run(
-                [*command, "--seconds", str(seconds)],
-                stdout=subprocess.PIPE,
-                env={**os.environ, "TQDM_DISABLE": "1", "TF_ENABLE_ONEDNN_OPTS": "0"},
-                check=True,
-            )
-            results[loop, batch_size, hidden_units] = result = json.loads(done.stdout.splitlines()[-1])
-            print(f"{loop}, batch {batch_size}, width {hidden_units}: {result['rate']:.1f} iterations/s", flush=True)
+def measure(batch_size: int, hidden_units: int, names: list[str], rounds: int, seconds: float) -> dict[str, Result]:
+    """The results of those that could be had; a round has as many iterations as take the fastest so many seconds."""
+    per_round = max(5, min(2000, round(seconds * 1e7 / (batch_size * hidden_units))))
+    with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
+        path = Path(temporary) / "data.npz"
+        write_data(path, rounds, per_round, batch_size, hidden_units)
+        workers = {}
+        for name in names:
+            try:
+                workers[name] = Worker(name, path, stack)
+            except (LookupError, OSError) as error:
+                print(f"{name} is left out: {error}.", flush=True)
+        for worker in workers.values():  # compiles, which no round shall count
+            worker.ask("train", 0, 1)
+        rates: dict[str, list[float]] = {name: [] for name in workers}
+        for begin in range(1, 1 + rounds * per_round, per_round):
+            for name, worker in workers.items():
+                rates[name].append(per_round / worker.ask("train", begin, begin + per_round))
+        results = {name: Result(statistics.median(rates[name]), workers[name].ask("memory")) for name in workers}
+    said = ", ".join(f"{name} {result.rate:.1f}" for name, result in results.items())
+    print(f"Batch size {batch_size}, width {hidden_units}, {per_round} iterations a round: {said}", flush=True)
     return results
 
 
-def table(results: dict[tuple[str, int, int], dict]) -> str:
+def table(results: dict[tuple[int, int], dict[str, Result]]) -> str:
+    names = list(next(iter(results.values())))
+    peers = [name for name in names if CONTENDERS[name].kind == "peer"]
     lines = [
-        "| batch size | hidden width | "
-        + " | ".join(f"{loop}: iterations/s | images/s | memory, MB" for loop in LOOPS)
-        + " |",
-        "|---|---|" + "---|" * 3 * len(LOOPS),
+        f"| batch size | hidden width | {' | '.join(f'{name}: iterations/s (MB)' for name in names)} | compiled: × the "
+        "fastest peer | plain: × PyTorch |",
+        "|---|---|" + "---|" * (len(names) + 2),
     ]
-    for batch_size, hidden_units in dict.fromkeys(key[1:] for key in results):
-        cells = [str(batch_size), str(hidden_units)]
-        for loop in LOOPS:
-            result = results[loop, batch_size, hidden_units]
-            cells += [f"{result['rate']:.1f}", f"{result['rate'] * batch_size:,.0f}", f"{result['memory']:.0f}"]
+    for (batch_size, hidden_units), of in results.items():
+        compiled, plain = (of[name].rate if name in of else 0.0 for name in OURS)
+        cells = [
+            str(batch_size),
+            str(hidden_units),
+            *(f"{of[name].rate:.1f} ({of[name].memory:.0f})" for name in names),
+        ]
+        cells.append(f"{compiled / max(of[name].rate for name in peers):.2f}" if peers else "")
+        cells.append(f"{plain / of['PyTorch, eager'].rate:.2f}" if "PyTorch, eager" in of else "")
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", f"Absolute numbers are those of one machine ({os.cpu_count()} cores, no GPU)."]
+    lines += ["", f"Medians. Absolute numbers are those of one machine ({os.cpu_count()} cores, no GPU)."]
     return "\n".join(lines) + "\n"
 
 
-def chart(results: dict[tuple[str, int, int], dict], path: Path) -> None:
+def chart(results: dict[tuple[int, int], dict[str, Result]], path: Path) -> None:
     figure, axes = plt.subplots(2, 2, figsize=(9, 6.5), layout="constrained", sharex="col")
-    for loop, colour in zip(LOOPS, ("tab:orange", "tab:blue")):
-        batches = sorted(key for key in results if key[0] == loop and key[2] == min(WIDTHS))
-        widths = sorted(key for key in results if key[0] == loop and key[1] == 100)
-        for column, (keys, position) in enumerate([(batches, 1), (widths, 2)]):
-            x = [key[position] for key in keys]
-            rates = [results[key]["rate"] for key in keys]
-            axes[0, column].plot(x, rates, "o-", color=colour, label=loop)
-            axes[1, column].plot(x, [r * key[1] for r, key in zip(rates, keys)], "o-", color=colour, label=loop)
+    for name in next(iter(results.values())):
+        batches = sorted(size for size in results if size[1] == min(WIDTHS))
+        widths = sorted(size for size in results if size[0] == 100)
+        for column, (sizes, position) in enumerate([(batches, 0), (widths, 1)]):
+            x = [size[position] for size in sizes]
+            rates = [results[size][name].rate for size in sizes]
+            axes[0, column].plot(x, rates, "o-", color=COLOURS[name], label=name)
+            axes[1, column].plot(x, [r * size[0] for r, size in zip(rates, sizes)], "o-", color=COLOURS[name])
     for column, (values, label) in enumerate(
         [(BATCH_SIZES, "batch size, with a hidden width of 128"), (WIDTHS, "hidden width, with a batch size of 100")]
     ):
@@ -117,19 +110,14 @@ def chart(results: dict[tuple[str, int, int], dict], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=4, help="for each size and loop")
+    parser.add_argument("--rounds", type=int, default=3, help="for each size")
+    parser.add_argument("--seconds", type=float, default=1, help="of the fastest contender in a round, about")
     parser.add_argument("--sizes", type=int, nargs="+", help="batch size and hidden width, in turns")
+    parser.add_argument("--only", nargs="+", choices=COLOURS, default=list(COLOURS), metavar="NAME")
     parser.add_argument("--out", type=Path, default=HERE)
-    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one:
-        loop, batch_size, hidden_units = options.one
-        print(json.dumps(one(loop, int(batch_size), int(hidden_units), options.seconds)))
-        return
-    sizes = [(batch_size, 128) for batch_size in BATCH_SIZES] + [(100, width) for width in WIDTHS[1:]]
-    if options.sizes:
-        sizes = list(zip(options.sizes[::2], options.sizes[1::2]))
-    results = measure(sizes, options.seconds)
+    sizes = list(zip(options.sizes[::2], options.sizes[1::2])) if options.sizes else SIZES
+    results = {size: measure(*size, options.only, options.rounds, options.seconds) for size in sizes}
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "growth.md").write_text(table(results))
     chart(results, options.out / "growth.png")

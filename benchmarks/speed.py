@@ -133,13 +133,13 @@ def base_python(environment: str) -> str:
     raise LookupError("no Python 3.7 was found")
 
 
-def write_data(path: Path, rounds: int, per_round: int) -> str:
+def write_data(path: Path, rounds: int, per_round: int, batch_size: int = BATCH_SIZE, hidden_units: int = 128) -> str:
     """Writes what `worker.Data` reads; returns the name of the data."""
     directory = Path(os.environ.get("VAE_TF1_DATA_DIR") or HERE.parent / "data").absolute()
     data = read_data_sets(directory, seed=SEED, dtype=np.uint8)
     rows = []
     for i in range(1 + rounds * per_round):
-        rows.append(data.train.next_rows(BATCH_SIZE))
+        rows.append(data.train.next_rows(batch_size))
         if i % per_round == 0:  # as the reports of `train` do; the sets shuffle with one stream of random numbers
             data.validation.next_rows(SHOWN_IMAGES)
     np.savez(
@@ -150,6 +150,7 @@ def write_data(path: Path, rounds: int, per_round: int) -> str:
         train_dir=str(directory),
         seed=SEED,
         per_round=per_round,
+        hidden_units=hidden_units,
     )
     return data.name
 

@@ -2,11 +2,15 @@
 
 import copy
 import os
+import signal
 from pathlib import Path
 
 # As the notebook does: TensorFlow's own kernels instead of oneDNN's, whose rounding is TensorFlow 1.15's.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("TQDM_DISABLE", "1")
+
+# A shell starts background jobs with Ctrl-C ignored, which some tests press.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 

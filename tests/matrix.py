@@ -1,6 +1,6 @@
 """Runs the tests with the locked packages on each Python, and with what a plain installation picks for each TensorFlow.
 
-    python tests/matrix.py [NAME ...]      # such as "locked 3.12" or "tensorflow 2.17"; without a name, all from 2.18 on
+    python tests/matrix.py [NAME ...]      # such as "locked 3.12" or "tensorflow 2.17"; all from 2.18 on by default
 
 Each environment is in build/matrix/, with its output beside it; a table of the results comes last. Pythons are those of
 pyenv or PATH; uv makes the environments.

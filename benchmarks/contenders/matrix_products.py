@@ -6,17 +6,16 @@ from functools import partial
 import numpy as np
 import worker
 
-LAYERS = [(784, 128), (128, 128), (64, 128), (128, 784)]
 
-
-def products(batch_size):
+def products(batch_size, hidden_units):
     """Pairs to multiply: forward x W, backward x' g for each W, and g W' for each layer but the first."""
     generator = np.random.default_rng(0)
 
     def random(*shape):
         return generator.random(shape, dtype=np.float32)
 
-    for number, (rows, columns) in enumerate(LAYERS):
+    layers = [(784, hidden_units), (hidden_units, 128), (64, hidden_units), (hidden_units, 784)]
+    for number, (rows, columns) in enumerate(layers):
         x, w, g = random(batch_size, rows), random(rows, columns), random(batch_size, columns)
         yield x, w
         yield x.T, g
@@ -25,7 +24,7 @@ def products(batch_size):
 
 
 def make(data, *, library):
-    pairs = list(products(data.rows.shape[1]))
+    pairs = list(products(data.rows.shape[1], data.hidden_units))
     multiply = np.matmul
     if library == "torch":
         import torch

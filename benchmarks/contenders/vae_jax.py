@@ -10,11 +10,16 @@ import optax
 import worker
 
 
-def init_params(key):
+def init_params(key, hidden_units):
     def layer(key, rows, columns):
         return {"w": 0.1 * jax.random.truncated_normal(key, -2, 2, (rows, columns)), "b": jnp.zeros(columns)}
 
-    sizes = {"enc1": (784, 128), "enc2": (128, 128), "dec1": (64, 128), "dec2": (128, 784)}
+    sizes = {
+        "enc1": (784, hidden_units),
+        "enc2": (hidden_units, 128),
+        "dec1": (64, hidden_units),
+        "dec2": (hidden_units, 784),
+    }
     return {name: layer(k, *size) for k, (name, size) in zip(jax.random.split(key, 4), sizes.items())}
 
 
@@ -43,8 +48,8 @@ def step(state, x, key):
 
 
 def make(data, *, scan):
-    key = jax.random.key(0)
-    params = init_params(key)
+    key = jax.random.key(0, impl="rbg")  # the fast generator
+    params = init_params(key, data.hidden_units)
     state = params, adam.init(params)
     images = jnp.asarray(data.train)
     scans = {}

@@ -14,9 +14,11 @@ import worker
 def make(data, *, compiled):
     tf.disable_v2_behavior()
     mnist = vae_tf1.read_data_sets(data.train_dir, seed=data.seed)
-    vae = vae_tf1.build_vae(seed=0)
-    sess = tf.Session(config=vae_tf1.session_config(compiled=compiled))
-    reports = vae_tf1.train(sess, vae, mnist, iterations=len(data.rows), report_every=data.per_round, compiled=compiled)
+    batch_size, hidden_units = data.rows.shape[1], data.hidden_units
+    vae = vae_tf1.build_vae(seed=0, hidden_units=hidden_units)
+    config = vae_tf1.session_config(compiled=compiled, batch_size=batch_size, hidden_units=hidden_units)
+    sess = tf.Session(config=config)
+    reports = vae_tf1.train(sess, vae, mnist, len(data.rows), batch_size, data.per_round, compiled=compiled)
 
     def train(first, last):
         assert next(reports).iteration == last - 1

@@ -10,10 +10,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 
 class VAE(nn.Module):
-    def __init__(self):
+    def __init__(self, hidden_units):
         super().__init__()
-        self.encoder = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 128))
-        self.decoder = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 784))
+        self.encoder = nn.Sequential(nn.Linear(784, hidden_units), nn.ReLU(), nn.Linear(hidden_units, 128))
+        self.decoder = nn.Sequential(nn.Linear(64, hidden_units), nn.ReLU(), nn.Linear(hidden_units, 784))
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.1, a=-0.2, b=0.2)
@@ -30,7 +30,7 @@ class VAE(nn.Module):
 
 def make(data, *, compiled):
     torch.manual_seed(0)
-    vae = VAE()
+    vae = VAE(data.hidden_units)
     adam = torch.optim.Adam(vae.parameters(), lr=1e-3, fused=True)
     images, rows = torch.from_numpy(data.train), torch.from_numpy(data.rows)
 

@@ -17,13 +17,14 @@ class Data:
         rows: of `train`, those of each batch, int32 [iterations, 100].
         train_dir, seed: of `read_data_sets`, whose training then draws the same.
         per_round: iterations in each round but the first, which has one.
+        hidden_units: the width of the hidden layers.
     """
 
     def __init__(self, path):
         with np.load(path) as arrays:
             self.train, self.test, self.rows = arrays["train"], arrays["test"], arrays["rows"]
             self.train_dir, self.seed = str(arrays["train_dir"]), int(arrays["seed"])
-            self.per_round = int(arrays["per_round"])
+            self.per_round, self.hidden_units = int(arrays["per_round"]), int(arrays["hidden_units"])
 
     def batch(self, i):
         return binarize(self.train[self.rows[i]])
@@ -38,7 +39,8 @@ def serve(make):
     """Does what the lines of standard input say, until it is closed.
 
     `make(data)` gives two functions. `train(first, last)` returns when these iterations are done: "train 0 100" is
-    answered with the seconds that it took. `test()` is the negative ELBO of the test images in nats: "test".
+    answered with the seconds that it took. `test()` is the negative ELBO of the test images in nats: "test". The most
+    memory that the process has taken, in MB: "memory".
     """
     answers, sys.stdout = sys.stdout, sys.stderr
     train, test = make(Data(sys.argv[1]))
@@ -49,6 +51,9 @@ def serve(make):
             start = time.perf_counter()
             train(*map(int, numbers))
             answer = time.perf_counter() - start
+        elif command == "memory":
+            with open("/proc/self/status") as status:  # getrusage would count what the parent had when it forked
+                answer = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
         else:
             answer = float(test())
         print(answer, file=answers, flush=True)

@@ -1,0 +1,139 @@
+"""Other models than the notebook's in both loops, and log-likelihoods beside the matrix products that they are made of.
+
+    python benchmarks/variations.py [--rounds 3] [--iterations 200] [--images 10000] [--out DIR]
+
+Each runs in a process of its own, round by round. Into DIR (here, by default) goes `variations.md`.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+MODELS = ("the notebook's", "twice the width", "a code of two dimensions", "KL divergence times four", "convolutions")
+LOOPS = ("plain", "compiled")
+SAMPLES = 500
+
+
+def build(name: str):
+    """The models of notebooks/variations.ipynb."""
+    import tensorflow.compat.v1 as tf
+    import tensorflow_probability as tfp
+    import tf_slim as slim
+
+    import vae_tf1
+
+    def encoder(x):
+        with slim.arg_scope([slim.conv2d], kernel_size=4, stride=2):
+            hidden = slim.conv2d(tf.reshape(x, [-1, 28, 28, 1]), 8, scope="conv1")
+            hidden = slim.conv2d(hidden, 16, scope="conv2")
+        return slim.fully_connected(slim.flatten(hidden), 128, activation_fn=None, scope="fc1")
+
+    def decode(z):
+        hidden = slim.fully_connected(z, 7 * 7 * 16, scope="fc1")
+        with slim.arg_scope([slim.conv2d_transpose], kernel_size=4, stride=2):
+            hidden = slim.conv2d_transpose(tf.reshape(hidden, [-1, 7, 7, 16]), 8, scope="conv1")
+            hidden = slim.conv2d_transpose(hidden, 1, activation_fn=None, scope="conv2")
+        x_logits = slim.flatten(hidden)
+        return x_logits, tfp.distributions.Bernoulli(logits=x_logits, dtype=tf.float32)
+
+    arguments = dict(zip(MODELS, ({}, {"hidden_units": 256}, {"latent_dimensions": 2}, {"beta": 4.0})))
+    return vae_tf1.build_vae(seed=0, **arguments.get(name, {"encoder": encoder, "decode": decode}))
+
+
+def open_and_read(loop: str):
+    import vae_tf1  # before TensorFlow, whose messages it holds back  # isort: skip
+    import tensorflow.compat.v1 as tf
+
+    tf.disable_eager_execution()
+    data = vae_tf1.read_data_sets(os.environ.get("VAE_TF1_DATA_DIR") or HERE.parent / "data", seed=0)
+    return vae_tf1, tf.Session(config=vae_tf1.session_config(compiled=loop == "compiled")), data
+
+
+def training(loop: str, name: str, iterations: int) -> float:
+    """Iterations per second."""
+    vae_tf1, sess, data = open_and_read(loop)
+    reports = vae_tf1.train(sess, build(name), data, 10**6, report_every=iterations, compiled=loop == "compiled")
+    next(reports)
+    start = time.perf_counter()
+    next(reports)
+    return iterations / (time.perf_counter() - start)
+
+
+def likelihood(loop: str, images: int) -> float:
+    """Seconds for the test images, after a first session for this loop."""
+    vae_tf1, sess, data = open_and_read(loop)
+    vae = build(MODELS[0])
+    for _ in vae_tf1.train(sess, vae, data, 1, compiled=loop == "compiled"):
+        pass
+    vae_tf1.log_likelihood(sess, vae, data.test.images[:2], SAMPLES)
+    start = time.perf_counter()
+    vae_tf1.log_likelihood(sess, vae, data.test.images[:images], SAMPLES)
+    return time.perf_counter() - start
+
+
+def products(_: str, images: int) -> float:
+    """Seconds for the decoder's two products for as many samples, in NumPy, 50000 rows at a time."""
+    import numpy as np
+
+    z, first, second = (np.random.rand(*shape).astype(np.float32) for shape in [(50_000, 64), (64, 128), (128, 784)])
+    hidden, logits = z @ first, np.empty([50_000, 784], np.float32)
+    start = time.perf_counter()
+    for _ in range(images * SAMPLES // 50_000):
+        np.matmul(z, first, out=hidden)
+        np.matmul(hidden, second, out=logits)
+    return time.perf_counter() - start
+
+
+def measure(rounds: int, *arguments) -> float:
+    command = [sys.executable, __file__, "--one", *map(str, arguments)]
+    environment = {**os.environ, "TQDM_DISABLE": "1", "TF_ENABLE_ONEDNN_OPTS": "0"}
+    done = [subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=True) for _ in range(rounds)]
+    result = statistics.median(float(process.stdout.split()[-1]) for process in done)
+    print(*arguments, f"{result:.2f}", flush=True)
+    return result
+
+
+def table(rounds: int, iterations: int, images: int) -> str:
+    lines = ["| model | plain: iterations/s | compiled: iterations/s | compiled / plain |", "|---|---|---|---|"]
+    for name in MODELS:
+        plain, compiled = (measure(rounds, "training", loop, name, iterations) for loop in LOOPS)
+        lines.append(f"| {name} | {plain:.0f} | {compiled:.0f} | {compiled / plain:.2f} |")
+    alone = measure(rounds, "products", "numpy", images)
+    lines += ["", "| log-likelihood | seconds | × the products |", "|---|---|---|"]
+    lines.append(f"| the decoder's matrix products alone, NumPy | {alone:.1f} | 1.00 |")
+    for loop in LOOPS:
+        seconds = measure(rounds, "likelihood", loop, images)
+        lines.append(f"| `log_likelihood`, first session for the {loop} loop | {seconds:.1f} | {seconds / alone:.2f} |")
+    lines += [
+        "",
+        f"{images} images, {SAMPLES} samples each. Medians of {rounds}; one machine ({os.cpu_count()} cores, no GPU).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--iterations", type=int, default=200)
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        what, loop, *rest = options.one
+        *name, count = rest
+        print({"training": training, "likelihood": likelihood, "products": products}[what](loop, *name, int(count)))
+        return
+    text = table(options.rounds, options.iterations, options.images)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "variations.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
