@@ -117,7 +117,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
     sizes = list(zip(options.sizes[::2], options.sizes[1::2])) if options.sizes else SIZES
-    results = {size: measure(*size, options.only, options.rounds, options.seconds) for size in sizes}
+    results = {
+        (batch_size, hidden_units): measure(batch_size, hidden_units, options.only, options.rounds, options.seconds)
+        for batch_size, hidden_units in sizes
+    }
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "growth.md").write_text(table(results))
     chart(results, options.out / "growth.png")

@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -41,7 +42,7 @@ def build(name: str):
         x_logits = slim.flatten(hidden)
         return x_logits, tfp.distributions.Bernoulli(logits=x_logits, dtype=tf.float32)
 
-    arguments = dict(zip(MODELS, ({}, {"hidden_units": 256}, {"latent_dimensions": 2}, {"beta": 4.0})))
+    arguments: dict[str, dict] = dict(zip(MODELS, ({}, {"hidden_units": 256}, {"latent_dimensions": 2}, {"beta": 4.0})))
     return vae_tf1.build_vae(seed=0, **arguments.get(name, {"encoder": encoder, "decode": decode}))
 
 
@@ -76,11 +77,12 @@ def likelihood(loop: str, images: int) -> float:
     return time.perf_counter() - start
 
 
-def products(_: str, images: int) -> float:
+def products(library: str, images: int) -> float:
     """Seconds for the decoder's two products for as many samples, in NumPy, 50000 rows at a time."""
     import numpy as np
 
-    z, first, second = (np.random.rand(*shape).astype(np.float32) for shape in [(50_000, 64), (64, 128), (128, 784)])
+    shapes = [(50_000, 64), (64, 128), (128, 784)]
+    z, first, second = (np.random.rand(*shape).astype(np.float32) for shape in shapes)
     hidden, logits = z @ first, np.empty([50_000, 784], np.float32)
     start = time.perf_counter()
     for _ in range(images * SAMPLES // 50_000):
@@ -125,9 +127,9 @@ def main() -> None:
     parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        what, loop, *rest = options.one
-        *name, count = rest
-        print({"training": training, "likelihood": likelihood, "products": products}[what](loop, *name, int(count)))
+        what, loop, *name, count = options.one
+        functions: dict[str, Callable[..., float]] = {f.__name__: f for f in (training, likelihood, products)}
+        print(functions[what](loop, *name, int(count)))
         return
     text = table(options.rounds, options.iterations, options.images)
     options.out.mkdir(parents=True, exist_ok=True)
