@@ -38,10 +38,18 @@ def test_growth(tmp_path):
 
 
 @pytest.mark.slow
+def test_variations(tmp_path):
+    run("variations.py", "--rounds", "1", "--iterations", "10", "--images", "100", out=tmp_path)
+    table = (tmp_path / "variations.md").read_text()
+    assert all(f"| {name} | " in table for name in ("the notebook's", "convolutions"))
+    assert table.count("`log_likelihood`, first session") == 2
+
+
+@pytest.mark.slow
 def test_startup(tmp_path):
     assert "| its reconstructions are drawn | " in run("startup.py", "--rounds", "1", out=tmp_path)
 
 
-@pytest.mark.parametrize("table", ["speed.md", "growth.md", "startup.md"])
+@pytest.mark.parametrize("table", ["speed.md", "growth.md", "variations.md", "startup.md"])
 def test_page_has_the_tables_that_were_measured(table):
     assert (BENCHMARKS / table).read_text() in (BENCHMARKS / "README.md").read_text()
