@@ -5,8 +5,8 @@ import tensorflow.compat.v1 as tf
 from vae_tf1._startup import look_for_devices, stderr_held_back
 from vae_tf1.model import VAE
 
-# Of batch size times width: ten times the notebook's.
-_WORTH_SHARING = 10 * 100 * 128
+# batch_size * hidden_units from which on an operation is shared between threads: eight times the notebook's.
+_WORTH_SHARING = 8 * 100 * 128
 
 
 def session_config(*, compiled: bool = False, batch_size: int = 100, hidden_units: int = 128) -> tf.ConfigProto:
@@ -14,8 +14,9 @@ def session_config(*, compiled: bool = False, batch_size: int = 100, hidden_unit
 
     An iteration is some hundred small operations, the largest a product of 100x784 by 784x128. To share one of those
     between threads costs more than it saves, and changes how it rounds; so in the plain loop each has one thread, and
-    a seeded run has the numbers of TensorFlow 1.15. Two at a time may run. Where a batch times a layer is ten times as
-    large, each has all threads. XLA shares operations at less cost: the compiled loop takes all threads for each.
+    a seeded run has the numbers of TensorFlow 1.15. Two at a time may run. If `batch_size * hidden_units` is at least
+    eight times the notebook's, each operation uses all threads. XLA shares operations at less cost: the compiled loop
+    takes all threads for each.
 
     TensorFlow makes the threads of a process once, for its first session: open that one with the configuration that
     you need.
