@@ -47,13 +47,13 @@ soak: $(READY)  ## Run the tests that take minutes each; those that compare time
 	$(BIN)/python -m pytest -m slow -k "not long_run"
 	$(BIN)/python -m pytest -m slow -k long_run -n 0 tests/test_soak.py
 
-bench: $(READY)  ## Measure this project and its peers side by side; about 40 minutes
+bench: $(READY)  ## Measure this project and its peers side by side; about half an hour
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/variations.py
 	$(BIN)/python benchmarks/startup.py
 
-matrix: $(READY)  ## Run the tests with each Python and with each TensorFlow that is allowed; about half an hour
+matrix: $(READY)  ## Run the tests with each Python and with TensorFlow 2.18 to 2.21; about half an hour
 	$(BIN)/python tests/matrix.py
 
 audit: $(READY)  ## Look the locked versions up in a database of known vulnerabilities

@@ -1,4 +1,4 @@
-"""How speed and memory change with the size of the batch and the width of the hidden layers, here and elsewhere.
+"""How speed and memory change with batch size and hidden width, for this project and its peers.
 
     python benchmarks/growth.py [--rounds 3] [--seconds 1] [--sizes 100 128 ...] [--only NAME ...] [--out DIR]
 
@@ -32,7 +32,7 @@ class Result(NamedTuple):
 
 
 def measure(batch_size: int, hidden_units: int, names: list[str], rounds: int, seconds: float) -> dict[str, Result]:
-    """The results of those that could be had; a round has as many iterations as take the fastest so many seconds."""
+    """The results of those that could be had, from rounds that take the fastest about so many seconds."""
     per_round = max(5, min(2000, round(seconds * 1e7 / (batch_size * hidden_units))))
     with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
         path = Path(temporary) / "data.npz"
@@ -64,14 +64,14 @@ def table(results: dict[tuple[int, int], dict[str, Result]]) -> str:
         "|---|---|" + "---|" * (len(names) + 2),
     ]
     for (batch_size, hidden_units), of in results.items():
-        compiled, plain = (of[name].rate if name in of else 0.0 for name in OURS)
         cells = [
             str(batch_size),
             str(hidden_units),
             *(f"{of[name].rate:.1f} ({of[name].memory:.0f})" for name in names),
         ]
-        cells.append(f"{compiled / max(of[name].rate for name in peers):.2f}" if peers else "")
-        cells.append(f"{plain / of['PyTorch, eager'].rate:.2f}" if "PyTorch, eager" in of else "")
+        for ours, others in zip(OURS, (peers, [name for name in peers if name.startswith("PyTorch")])):
+            has_both = ours in of and others
+            cells.append(f"{of[ours].rate / max(of[name].rate for name in others):.2f}" if has_both else "")
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", f"Medians. Absolute numbers are those of one machine ({os.cpu_count()} cores, no GPU)."]
     return "\n".join(lines) + "\n"

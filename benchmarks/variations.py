@@ -66,7 +66,7 @@ def training(loop: str, name: str, iterations: int) -> float:
 
 
 def likelihood(loop: str, images: int) -> float:
-    """Seconds for the test images, after a first session for this loop."""
+    """Seconds for the test images, in a process whose first session was configured for this loop."""
     vae_tf1, sess, data = open_and_read(loop)
     vae = build(MODELS[0])
     for _ in vae_tf1.train(sess, vae, data, 1, compiled=loop == "compiled"):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build" / "matrix"
-PYTHON_OF_PLAIN = "3.12"  # which all of these have
+PYTHON_OF_PLAIN = "3.12"  # 2.15 has 3.11 at most
 # What belongs to each TensorFlow; from 2.18 on, nothing has to be said.
 PLAIN = {
     "2.15": ["tensorflow-probability==0.23.*"],
@@ -63,13 +63,10 @@ def run(name: str) -> list[str]:
     installed = dict(line.split("==") for line in uv("pip", "freeze", "--python", python, "--exclude-editable").split())
     output = BUILD / f"{directory.name}.log"
     with output.open("w") as log:
-        subprocess.run([python, "-m", "pytest"], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False)
+        tests = subprocess.run([python, "-m", "pytest"], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False)
     last = output.read_text().strip().splitlines()[-1]
     said = re.sub(r" \(.*\)$", "", last.strip("= "))
-    return [
-        *(installed[package] for package in SHOWN),
-        said if " passed" in said and "failed" not in said else f"FAILED: {said}",
-    ]
+    return [*(installed[package] for package in SHOWN), f"FAILED: {said}" if tests.returncode else said]
 
 
 def main(names: list[str]) -> int:

@@ -8,6 +8,7 @@ ONE_LINE = "from vae_tf1 import tensorflow1 as tf"
 
 PROGRAMS = {
     "softmax regression": """
+from __future__ import absolute_import, print_function
 import tensorflow as tf
 from tensorflow.examples.tutorials.mnist import input_data
 mnist = input_data.read_data_sets("MNIST_data/", one_hot=True)
@@ -287,6 +288,12 @@ config.embeddings.add().tensor_name = embedding.name
 writer = tf.summary.FileWriter("projector")
 projector.visualize_embeddings(writer, config)
 assert "embedding:0" in open(os.path.join("projector", "projector_config.pbtxt")).read()
+""",
+    "modules by attribute": """
+import tensorflow as tf
+# %%
+assert tf.contrib.learn.python.learn.datasets.mnist is tf.contrib.learn.datasets.mnist
+assert tf.contrib.framework.python.ops.arg_scope is tf.contrib.framework.arg_scope
 """,
     "queues, flags and control flow": """
 import tensorflow as tf

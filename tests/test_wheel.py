@@ -23,13 +23,15 @@ def uv(*arguments, cwd):
 def built(tmp_path_factory) -> Path:
     """A directory with the wheel and the sdist."""
     directory = tmp_path_factory.mktemp("built")
-    ignored = shutil.ignore_patterns(".git", ".venv", "build", "*.egg-info", ".*_cache", "__pycache__")
-    shutil.copytree(ROOT, directory / "source", ignore=ignored)
+    source = directory / "source"
+    shutil.copytree(ROOT / "vae_tf1", source / "vae_tf1", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in "pyproject.toml", "README.md", "LICENSE":
+        shutil.copy(ROOT / name, source)
     for what in "build_wheel", "build_sdist":
         build = f"import sys, setuptools.build_meta; setuptools.build_meta.{what}(sys.argv[1])"
         command = [sys.executable, "-c", build, str(directory)]
-        subprocess.run(command, cwd=directory / "source", check=True, capture_output=True)
-    shutil.rmtree(directory / "source")
+        subprocess.run(command, cwd=source, check=True, capture_output=True)
+    shutil.rmtree(source)
     return directory
 
 
@@ -59,10 +61,10 @@ def test_the_wheel_beside_another_tensorflow_changes_nothing_that_is_there(built
 
     subprocess.run([sys.executable, "-m", "venv", "environment"], cwd=tmp_path, check=True)
     pip("install", "--quiet", "tensorflow==2.19.*", "tensorflow-text==2.19.*")
-    before = pip("freeze")
+    before = pip("list", "--format=freeze")
     (tmp_path / "installed.txt").write_text(before)
     pip("install", "--quiet", "-c", "installed.txt", next(built.glob("*.whl")))
-    assert set(before.splitlines()) <= set(pip("freeze").splitlines())
+    assert set(before.splitlines()) <= set(pip("list", "--format=freeze").splitlines())
     assert pip("check").strip() == "No broken requirements found."
     program = "import vae_tf1, tensorflow_text; vae_tf1.read_data_sets('nowhere', source='builtin')"
     subprocess.run([tmp_path / "environment" / "bin" / "python", "-c", program], cwd=tmp_path, check=True)

@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import warnings
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
@@ -77,6 +77,7 @@ def look_for_devices() -> None:
 
 
 import_tensorflow()
-check_tensorflow_probability(sys.modules["tensorflow"].__version__, version("tensorflow-probability"))
+with contextlib.suppress(PackageNotFoundError):  # a nightly build has another name
+    check_tensorflow_probability(sys.modules["tensorflow"].__version__, version("tensorflow-probability"))
 # TensorFlow announces this to tf-slim at each layer; whoever calls tf-slim can do nothing about it.
 warnings.filterwarnings("ignore", message=r"`(layer\.apply|tf\.layers\.\w+)` is deprecated")

@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 
 NUM_CLASSES = 10
 _FAKE_EXAMPLES = 10_000
+_SEEDS = 2**31 - 1  # TensorFlow takes its seeds modulo this
 
 
 def binarize(images) -> np.ndarray:
@@ -49,7 +50,7 @@ class DataSet:
     Args:
         images: [N, rows, columns] or [N, rows, columns, 1], pixels 0 to 255; with `reshape=False` of any shape.
         labels: [N], or one-hot [N, 10].
-        fake_data: a set of 10000 examples without content, whose batches are `next_batch(n, fake_data=True)`.
+        fake_data: 10000 placeholder examples with no data, drawn with `next_batch(n, fake_data=True)`.
         one_hot: whether the labels of fake data are one-hot; real ones are taken as they are.
         dtype: float32 scales pixels to [0, 1]; uint8 leaves them as they are.
         reshape: flatten an image to one row of rows * columns pixels.
@@ -85,6 +86,8 @@ class DataSet:
         self._fake_label = [1] + [0] * (NUM_CLASSES - 1) if one_hot else 0
         self._random_state = random_state or generator(seed)
         images, labels = np.asarray(images), np.asarray(labels)
+        if self._dtype == np.float32:  # a copy, so that the caller's array is not edited through `images`
+            images = images.copy() if images.dtype == np.uint8 else _scaled(images)
         if len(images) != len(labels):
             raise ValueError(f"There are {len(images)} images but {len(labels)} labels; pass one label per image.")
         self.image_shape = images.shape[1:3]
@@ -95,7 +98,8 @@ class DataSet:
                     "or reshape=False."
                 )
             images = images.reshape(len(images), math.prod(self.image_shape))
-        self._keep(images, labels, scaled=self._dtype == np.uint8)
+        self._keep(images, labels, scaled=self._dtype != np.float32 or images.dtype != np.uint8)
+        self._seen = True  # by the caller, whose arrays they are until they are shuffled
         self._num_examples = _FAKE_EXAMPLES if fake_data else len(images)
         self._epochs_completed = 0
         self._index_in_epoch = 0
@@ -110,7 +114,7 @@ class DataSet:
         self._order, self._in_order, self._seen = np.arange(len(images)), True, False
 
     def _put_in_order(self) -> None:
-        """Keeps new arrays, in the present order; whoever has the old ones has them for themselves."""
+        """Keeps new arrays, in the present order; references to the old ones are detached."""
         self._row_numbers = self._numbers_at(self._order)
         self._kept_images, self._kept_labels = self._kept_images[self._order], self._kept_labels[self._order]
         self._order, self._in_order, self._seen = np.arange(len(self._order)), True, False
@@ -136,10 +140,7 @@ class DataSet:
         return array
 
     def _pixels(self, images: np.ndarray) -> np.ndarray:
-        if self._scaled:
-            return images
-        # Multiplied, not divided: the last bit is TensorFlow 1.15's.
-        return np.multiply(images, np.float32(1.0 / 255.0), dtype=np.float32)
+        return images if self._scaled else _scaled(images)
 
     @property
     def _images(self) -> np.ndarray:
@@ -268,7 +269,7 @@ class DataSet:
             labels: classes to keep, such as [0, 1]; None keeps all.
             rows: row numbers: a slice, whole numbers, or one truth value per image. Given both, of the images with
                 those labels.
-            random_state: what shuffles the part; None takes NumPy's global generator.
+            random_state: what shuffles the part; None takes NumPy's global generator, as `seed=None` does.
 
         Returns:
             A `DataSet`, from whose batches nothing has been drawn.
@@ -303,7 +304,7 @@ class DataSet:
         images = self._by_row_number(self._kept_images)
         if images.dtype == np.float32:
             pixels = np.rint(images * np.float32(255)).astype(np.uint8)
-            if np.array_equal(np.multiply(pixels, np.float32(1.0 / 255.0), dtype=np.float32), images):
+            if np.array_equal(_scaled(pixels), images):
                 images = pixels
         sha256.update(np.ascontiguousarray(images).data)
         sha256.update(self._classes.astype(np.uint8).data)
@@ -337,10 +338,10 @@ class Datasets(namedtuple("Datasets", ["train", "validation", "test"])):
         seed: of the shuffling, or None.
     """
 
-    name: str
-    seed: int | None
+    name: str = "data of your own"
+    seed: int | None = None
 
-    def __new__(cls, train, validation, test, name: str = "data of your own", seed: int | None = None):
+    def __new__(cls, train, validation, test, name: str = name, seed: int | None = None):
         self = super().__new__(cls, train, validation, test)
         self.name = name
         self.seed = seed
@@ -385,9 +386,9 @@ class Datasets(namedtuple("Datasets", ["train", "validation", "test"])):
 def generator(seed: int | None) -> np.random.RandomState:
     """What shuffles: a generator of its own for a seed, or NumPy's global one, which the graph's seed seeds now."""
     if seed is not None:
-        return np.random.RandomState(seed)
+        return np.random.RandomState(seed % _SEEDS)
     if (seed_of_graph := graph_seed()) is not None:
-        np.random.seed(seed_of_graph % (2**31 - 1))  # as TensorFlow 1.15 cuts it
+        np.random.seed(seed_of_graph % _SEEDS)
     return np.random.mtrand._rand
 
 
@@ -396,8 +397,13 @@ def graph_seed() -> int | None:
     return tf.get_default_graph().seed
 
 
+def _scaled(images: np.ndarray) -> np.ndarray:
+    # Multiplied, not divided: the last bit is TensorFlow 1.15's.
+    return np.multiply(images, np.float32(1.0 / 255.0), dtype=np.float32)
+
+
 def image_dtype(dtype) -> np.dtype:
-    given, dtype = dtype, getattr(dtype, "as_numpy_dtype", dtype)  # tf.float32 and its like
+    given, dtype = dtype, getattr(dtype, "as_numpy_dtype", dtype)  # of tf.float32 and similar
     if dtype is None or dtype not in (np.float32, np.uint8, "float32", "uint8"):
         raise TypeError(f"dtype is {given!r}; images are read as float32 or uint8.")
     return np.dtype(dtype)

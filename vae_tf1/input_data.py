@@ -48,7 +48,7 @@ def read_data_sets(
 
     Args:
         train_dir: directory of the data; made when there is something to download.
-        fake_data: three sets of 10000 examples without content, for `next_batch(n, fake_data=True)`; nothing is read.
+        fake_data: three sets of 10000 placeholder examples, for `next_batch(n, fake_data=True)`; nothing is read.
         one_hot: labels as float64 [N, 10] instead of uint8 [N].
         dtype: of the images, float32 in [0, 1] or uint8 in 0 to 255 (TensorFlow's types are taken too).
         reshape: images as [N, 784] instead of [N, 28, 28, 1]; files of images of another size give [N, rows * columns].

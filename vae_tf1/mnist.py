@@ -90,7 +90,8 @@ def _read_present(directory: Path, source: str):
         raise FileNotFoundError(
             f"{directory} holds some of the four IDX files but not {', '.join(missing)}; add or remove files there."
         )
-    if any(directory.glob("mnist/*/dataset_info.json")):
+    manual = directory / "downloads" / "manual"
+    if any(directory.glob("mnist/*/dataset_info.json")) or all((manual / name).is_file() for name in IDX_FILES):
         return "MNIST", _read_mnist(directory)
     return None
 

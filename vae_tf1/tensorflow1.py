@@ -4,8 +4,9 @@
 
 It is `tensorflow.compat.v1` with TensorFlow 2's behaviour switched off, and has what that has lost: `tf.contrib` and
 `tensorflow.examples.tutorials.mnist` (also as modules, for the program's other imports), `tf.layers`, `tf.keras` and
-`tf.nn.rnn_cell` (tf-keras), `slim.batch_norm`, and the names that NumPy has dropped. What has no counterpart raises
-an `AttributeError` or `ImportError` that says so. notebooks/old_notebooks.md lists what is covered.
+`tf.nn.rnn_cell` (tf-keras), `slim.batch_norm`, and the names that NumPy has dropped. A name of `tf` or `tf.contrib`
+without a counterpart raises an `AttributeError` or `ImportError` that says so. notebooks/old_notebooks.md lists what is
+covered.
 
 Importing it changes TensorFlow, tf-slim and NumPy for the whole process, so import it before the rest.
 """
@@ -16,7 +17,6 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
-import re
 import sys
 import types
 import warnings
@@ -48,24 +48,30 @@ _INSTEAD = {
     "tf.contrib.seq2seq": "tensorflow-addons has it, for TensorFlow up to 2.15",
     "tf.contrib.tensor_forest": "scikit-learn has random forests",
     "tf.contrib.training.HParams": "types.SimpleNamespace(learning_rate=0.1) holds such values",
-    "tf.mul": "it is of TensorFlow 0.x: write tf.multiply",
-    "tf.sub": "it is of TensorFlow 0.x: write tf.subtract",
-    "tf.neg": "it is of TensorFlow 0.x: write tf.negative",
-    "tf.inv": "it is of TensorFlow 0.x: write tf.reciprocal",
-    "tf.pack": "it is of TensorFlow 0.x: write tf.stack",
-    "tf.unpack": "it is of TensorFlow 0.x: write tf.unstack",
-    "tf.select": "it is of TensorFlow 0.x: write tf.where",
-    "tf.batch_matmul": "it is of TensorFlow 0.x: write tf.matmul",
-    "tf.scalar_summary": "it is of TensorFlow 0.x: write tf.summary.scalar",
-    "tf.histogram_summary": "it is of TensorFlow 0.x: write tf.summary.histogram",
-    "tf.image_summary": "it is of TensorFlow 0.x: write tf.summary.image",
-    "tf.merge_summary": "it is of TensorFlow 0.x: write tf.summary.merge",
-    "tf.merge_all_summaries": "it is of TensorFlow 0.x: write tf.summary.merge_all",
+}
+
+# Of TensorFlow 0.x.
+_RENAMED = {
+    "tf.mul": "tf.multiply",
+    "tf.sub": "tf.subtract",
+    "tf.neg": "tf.negative",
+    "tf.inv": "tf.reciprocal",
+    "tf.pack": "tf.stack",
+    "tf.unpack": "tf.unstack",
+    "tf.select": "tf.where",
+    "tf.batch_matmul": "tf.matmul",
+    "tf.scalar_summary": "tf.summary.scalar",
+    "tf.histogram_summary": "tf.summary.histogram",
+    "tf.image_summary": "tf.summary.image",
+    "tf.merge_summary": "tf.summary.merge",
+    "tf.merge_all_summaries": "tf.summary.merge_all",
 }
 
 
 def _missing(name: str) -> str:
     """The sentence about a name that is not there; of the longest name that `_INSTEAD` knows."""
+    if name in _RENAMED:
+        return f"{name} was removed in TensorFlow 1.0; write {_RENAMED[name]}."
     known = [known for known in _INSTEAD if f"{name}.".startswith(f"{known}.")]
     instead = _INSTEAD[max(known, key=len)] if known else _OTHERWISE
     return f"{name} has no counterpart in TensorFlow {tensorflow.__version__}; {instead}."
@@ -81,7 +87,7 @@ class _Module(types.ModuleType):
         vars(self).update(attributes)
 
     def __getattr__(self, name: str):
-        if name == self.__name__.rpartition(".")[2]:  # such as learn of contrib.learn.python
+        if name in ("python", "ops", self.__name__.rpartition(".")[2]):  # of contrib.learn.python.learn, for one
             return self
         if not name.startswith("__"):
             for source in self._sources:
@@ -147,6 +153,7 @@ examples = _Module(
 _RENAMED_BY_NUMPY = {
     "alltrue": "all",
     "complex_": "complex128",
+    "bool8": "bool_",
     "cumproduct": "cumprod",
     "float_": "float64",
     "in1d": "isin",
@@ -170,7 +177,7 @@ _MOVED = {
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Has `import tensorflow.contrib.slim`, and its like, give the modules above."""
+    """Makes `import tensorflow.contrib.slim` and similar imports return the modules above."""
 
     def find_spec(self, fullname, path=None, target=None):
         if self._find(fullname) is not None:
@@ -184,7 +191,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         for old, new in _MOVED.items():
             if f"{fullname}.".startswith(f"{old}."):
                 return importlib.import_module(new + fullname[len(old) :])
-        root, *names = re.sub(r"^(tensorflow\.contrib\.(\w+))\.python(\.(\2|ops)\b)?", r"\1", fullname).split(".")
+        root, *names = fullname.split(".")
         if root != "tensorflow" or names[:1] not in (["contrib"], ["examples"]):
             return None
         found: types.ModuleType = contrib if names[0] == "contrib" else examples
@@ -234,6 +241,10 @@ def _restore_what_is_gone() -> None:
         *((_array_ops, name, getattr(_tf, name)) for name in ("stack", "unstack")),
         (_variable_scope, "variable", _tf.Variable),
         *((np, builtin.__name__, builtin) for builtin in (int, float, bool, object, str, complex)),
+        (np, "unicode", str),
+        (np, "asscalar", lambda a: a.item()),
+        (np, "asfarray", lambda a, dtype=np.float64: np.asarray(a, dtype)),
+        (np, "msort", lambda a: np.sort(a, axis=0)),
         *((np, name, np.inf) for name in ("Inf", "Infinity", "PINF", "infty")),
         (np, "NINF", -np.inf),
         (np.lib, "pad", np.pad),
@@ -247,7 +258,7 @@ def _restore_what_is_gone() -> None:
 
 
 def _keep_quiet() -> None:
-    """Who writes TensorFlow 1 on purpose need not be told at each call that it is not TensorFlow 2."""
+    """Hides deprecation warnings: using TensorFlow 1 is the point here."""
     look_for_devices()
     warnings.filterwarnings("ignore", message=r"`tf\.nn\.rnn_cell\.\w+` is deprecated")
     _tf.get_logger().addFilter(lambda record: "deprecated" not in record.getMessage())

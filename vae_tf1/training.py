@@ -28,11 +28,8 @@ from vae_tf1.sessions import check_session, values_of
 from vae_tf1.summaries import SummaryWriter
 
 SHOWN_IMAGES = 5
-_BUILT_BY = (
-    "tf-slim",
-    "tensorflow-probability",
-    "tf-keras",
-)  # and TensorFlow: what a graph depends on besides its code
+# And TensorFlow: what a graph depends on besides its code.
+_BUILT_BY = ("tf-slim", "tensorflow-probability", "tf-keras")
 
 
 def train(
@@ -72,8 +69,9 @@ def train(
         iterations: training steps, 0 or more; with `checkpoint_dir` those of earlier calls count.
         batch_size: images per step, from 1 to the size of `data.train`.
         report_every: a report is yielded at every iteration that this divides: 0, 1000, 2000, ...
-        compiled: run many iterations at once, as one program that XLA compiles. About twice as fast; the same
-            batches, reports and checkpoints, but other noise and rounding: the same model statistically.
+        compiled: run many iterations at once (a model with convolutions: one), as one program that XLA compiles. About
+            twice as fast; the same batches, reports and checkpoints, but other noise and rounding: the same model
+            statistically.
         checkpoint_dir: where to keep checkpoints, and to resume from those that are there.
         initial_checkpoint: a checkpoint of `tf.train.Saver` to start from where `checkpoint_dir` has none yet, such as
             one of TensorFlow 1: "run/model.ckpt-20000". Without Adam's slots in it, Adam starts anew.
