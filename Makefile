@@ -53,7 +53,7 @@ bench: $(READY)  ## Measure this project and its peers side by side; about half 
 	$(BIN)/python benchmarks/variations.py
 	$(BIN)/python benchmarks/startup.py
 
-matrix: $(READY)  ## Run the tests with each Python and with TensorFlow 2.18 to 2.21; about half an hour
+matrix: $(READY)  ## Run the tests that depend on the libraries with each Python, and with TensorFlow 2.18 to 2.21
 	$(BIN)/python tests/matrix.py
 
 audit: $(READY)  ## Look the locked versions up in a database of known vulnerabilities

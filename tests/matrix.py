@@ -1,9 +1,9 @@
-"""Runs the tests with the locked packages on each Python, and with what a plain installation picks for each TensorFlow.
+"""Runs the tests that depend on the libraries with the locked packages on each Python, and with each TensorFlow.
 
     python tests/matrix.py [NAME ...]      # such as "locked 3.12" or "tensorflow 2.17"; all from 2.18 on by default
 
-Each environment is in build/matrix/, with its output beside it; a table of the results comes last. Pythons are those of
-pyenv or PATH; uv makes the environments.
+A TensorFlow comes with what a plain installation picks beside it. Each environment is in build/matrix/, with its output
+beside it; a table of the results comes last. Pythons are those of pyenv or PATH; uv makes the environments.
 """
 
 import os
@@ -31,6 +31,10 @@ ROWS: dict[str, tuple[str, str | None]] = {
 ROWS |= {
     f"tensorflow {tensorflow}": (PYTHON_OF_PLAIN if tensorflow > "2.15" else "3.11", tensorflow) for tensorflow in PLAIN
 }
+TESTS = [
+    f"tests/test_{name}.py"
+    for name in ("parity", "model", "numerics", "compiled", "saved_model", "tensorflow1", "input_data")
+]
 SHOWN = ("tensorflow", "tensorflow-probability", "tf-keras", "numpy", "protobuf")
 
 
@@ -63,7 +67,9 @@ def run(name: str) -> list[str]:
     installed = dict(line.split("==") for line in uv("pip", "freeze", "--python", python, "--exclude-editable").split())
     output = BUILD / f"{directory.name}.log"
     with output.open("w") as log:
-        tests = subprocess.run([python, "-m", "pytest"], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False)
+        tests = subprocess.run(
+            [python, "-m", "pytest", *TESTS], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False
+        )
     last = output.read_text().strip().splitlines()[-1]
     said = re.sub(r" \(.*\)$", "", last.strip("= "))
     return [*(installed[package] for package in SHOWN), f"FAILED: {said}" if tests.returncode else said]

@@ -97,6 +97,7 @@ def test_old_programs_run_as_scripts(one_process):
     assert "deprecated" not in printed
 
 
+@pytest.mark.slow
 def test_old_programs_run_as_notebook_cells_each_of_them_twice(with_digits):
     cells = [cell for program in PROGRAMS.values() for cell in changed(program).split("# %%\n") for _ in range(2)]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
