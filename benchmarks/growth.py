@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 from matplotlib.ticker import LogLocator
-from speed import CONTENDERS, Worker, write_data
+from speed import CONTENDERS, started, write_data
 
 HERE = Path(__file__).parent
 OURS, PEERS = ("vae_tf1, compiled", "vae_tf1, plain"), ("JAX, lax.scan", "PyTorch, eager")
@@ -37,14 +37,7 @@ def measure(batch_size: int, hidden_units: int, names: list[str], rounds: int, s
     with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
         path = Path(temporary) / "data.npz"
         write_data(path, rounds, per_round, batch_size, hidden_units)
-        workers = {}
-        for name in names:
-            try:
-                workers[name] = Worker(name, path, stack)
-            except (LookupError, OSError) as error:
-                print(f"{name} is left out: {error}.", flush=True)
-        for worker in workers.values():  # compiles, which no round shall count
-            worker.ask("train", 0, 1)
+        workers = started(names, path, stack)
         rates: dict[str, list[float]] = {name: [] for name in workers}
         for begin in range(1, 1 + rounds * per_round, per_round):
             for name, worker in workers.items():

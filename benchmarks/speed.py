@@ -155,19 +155,25 @@ def write_data(path: Path, rounds: int, per_round: int, batch_size: int = BATCH_
     return data.name
 
 
+def started(names: list[str], data: Path, stack: contextlib.ExitStack) -> dict[str, Worker]:
+    """Those contenders that could be had, after their first iteration: it compiles, which no round shall count."""
+    workers = {}
+    for name in names:
+        try:
+            workers[name] = Worker(name, data, stack)
+        except (LookupError, OSError) as error:
+            print(f"{name} is left out: {error}.", flush=True)
+    for worker in workers.values():
+        worker.ask("train", 0, 1)
+    return workers
+
+
 def measure(names: list[str], rounds: int, per_round: int) -> tuple[dict[str, Result], str]:
     """The results of those that could be had, and the name of the data."""
     with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
         path = Path(temporary) / "data.npz"
         data_name = write_data(path, rounds, per_round)
-        workers = {}
-        for name in names:
-            try:
-                workers[name] = Worker(name, path, stack)
-            except (LookupError, OSError) as error:
-                print(f"{name} is left out: {error}.", flush=True)
-        for worker in workers.values():  # compiles, which no round shall count
-            worker.ask("train", 0, 1)
+        workers = started(names, path, stack)
         rates: dict[str, list[float]] = {name: [] for name in workers}
         for number in range(rounds):
             begin = 1 + number * per_round

@@ -233,7 +233,7 @@ def test_fake_data(one_hot):
     assert len(data.train.images) == 0
     images, labels = data.train.next_batch(3, fake_data=True)
     assert images == [[1] * 784] * 3
-    assert labels == [[1] + [0] * 9] * 3 if one_hot else [0] * 3
+    assert labels == ([[1] + [0] * 9] * 3 if one_hot else [0] * 3)
     with pytest.raises(ValueError, match=r"0 images for its 10000 examples; draw from fake data with"):
         data.train.next_batch(3)
 
