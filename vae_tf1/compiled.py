@@ -1,9 +1,9 @@
 """Many training iterations in one run of the session, as one program that XLA compiles.
 
-The program is a loop (of a model with convolutions, a single iteration) around the graph of the VAE itself: `train_step`
-and the losses are imported into its body, with the placeholder replaced by a batch that is gathered from images held in a
-variable, and all noise by noise that follows from the seeds and the iteration alone. The variables are those of the graph,
-so everything else sees the weights.
+The program is a loop (of a model with convolutions, a single iteration) around the graph of the VAE itself:
+`train_step` and the losses are imported into its body, with the placeholder replaced by a batch that is gathered from
+images held in a variable, and all noise by noise that follows from the seeds and the iteration alone. The variables
+are those of the graph, so everything else sees the weights.
 """
 
 import weakref
