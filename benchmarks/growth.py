@@ -48,9 +48,13 @@ def measure(batch_size: int, hidden_units: int, names: list[str], rounds: int, s
     return results
 
 
+def contenders_in(results: dict[tuple[int, int], dict[str, Result]]) -> list[str]:
+    """Those that have a result at any size."""
+    return [name for name in COLOURS if any(name in of for of in results.values())]
+
+
 def table(results: dict[tuple[int, int], dict[str, Result]]) -> str:
-    names = list(next(iter(results.values())))
-    peers = [name for name in names if CONTENDERS[name].kind == "peer"]
+    names = contenders_in(results)
     lines = [
         f"| batch size | hidden width | {' | '.join(f'{name}: iterations/s (MB)' for name in names)} | compiled: × the "
         "fastest peer | plain: × PyTorch |",
@@ -60,8 +64,9 @@ def table(results: dict[tuple[int, int], dict[str, Result]]) -> str:
         cells = [
             str(batch_size),
             str(hidden_units),
-            *(f"{of[name].rate:.1f} ({of[name].memory:.0f})" for name in names),
+            *(f"{of[name].rate:.1f} ({of[name].memory:.0f})" if name in of else "" for name in names),
         ]
+        peers = [name for name in of if CONTENDERS[name].kind == "peer"]
         for ours, others in zip(OURS, (peers, [name for name in peers if name.startswith("PyTorch")])):
             has_both = ours in of and others
             cells.append(f"{of[ours].rate / max(of[name].rate for name in others):.2f}" if has_both else "")
@@ -72,10 +77,13 @@ def table(results: dict[tuple[int, int], dict[str, Result]]) -> str:
 
 def chart(results: dict[tuple[int, int], dict[str, Result]], path: Path) -> None:
     figure, axes = plt.subplots(2, 2, figsize=(9, 6.5), layout="constrained", sharex="col")
-    for name in next(iter(results.values())):
-        batches = sorted(size for size in results if size[1] == min(WIDTHS))
-        widths = sorted(size for size in results if size[0] == 100)
+    for name in contenders_in(results):
+        measured = sorted(size for size, of in results.items() if name in of)
+        batches = [size for size in measured if size[1] == min(WIDTHS)]
+        widths = [size for size in measured if size[0] == 100]
         for column, (sizes, position) in enumerate([(batches, 0), (widths, 1)]):
+            if not sizes:
+                continue
             x = [size[position] for size in sizes]
             rates = [results[size][name].rate for size in sizes]
             axes[0, column].plot(x, rates, "o-", color=COLOURS[name], label=name)
@@ -92,11 +100,13 @@ def chart(results: dict[tuple[int, int], dict[str, Result]], path: Path) -> None
             axes[row, column].grid(alpha=0.3)
             axes[row, column].yaxis.set_major_formatter("{x:,.0f}")
         axes[1, column].set_ylim(0)
+        if not axes[0, column].lines:  # there is no scale for nothing
+            continue
         axes[0, column].set_yscale("log")
         axes[0, column].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes[0, column].yaxis.set_major_formatter("{x:,.0f}")
         axes[0, column].minorticks_off()
-    axes[0, 0].legend(frameon=False)
+    next(panel for panel in axes[0] if panel.lines).legend(frameon=False)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

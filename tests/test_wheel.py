@@ -52,7 +52,8 @@ def test_the_wheel_and_the_sdist_have_all_files_of_the_package(built):
 
 
 @pytest.mark.slow
-def test_the_wheel_beside_another_tensorflow_changes_nothing_that_is_there(built, tmp_path):
+@pytest.mark.parametrize("tensorflow", ["2.18", "2.19", "2.20"])
+def test_the_wheel_beside_another_tensorflow_changes_nothing_that_is_there(built, tmp_path, tensorflow):
     """As the README has it: with what is installed as constraints."""
 
     def pip(*arguments) -> str:
@@ -60,7 +61,7 @@ def test_the_wheel_beside_another_tensorflow_changes_nothing_that_is_there(built
         return subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True).stdout
 
     subprocess.run([sys.executable, "-m", "venv", "environment"], cwd=tmp_path, check=True)
-    pip("install", "--quiet", "tensorflow==2.19.*", "tensorflow-text==2.19.*")
+    pip("install", "--quiet", f"tensorflow=={tensorflow}.*", f"tensorflow-text=={tensorflow}.*")
     before = pip("list", "--format=freeze")
     (tmp_path / "installed.txt").write_text(before)
     pip("install", "--quiet", "-c", "installed.txt", next(built.glob("*.whl")))

@@ -4,7 +4,12 @@ import os
 import sys
 from functools import partial
 
-os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # as the notebook has it
+import numpy as np
+
+with np.load(sys.argv[1]) as arrays:
+    # As the notebook has it, for 2017's bits; where operations share threads, those can't be had, and oneDNN is faster.
+    if arrays["hidden_units"] * arrays["rows"].shape[1] < 8 * 100 * 128:
+        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 
 import vae_tf1  # before TensorFlow, whose messages it holds back  # isort: skip
 import tensorflow.compat.v1 as tf
