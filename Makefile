@@ -82,6 +82,6 @@ $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -m venv --clear $(VENV)
 	@awk '/^[^ ]/ {own = /^uv==/} own' requirements.txt > $(VENV)/uv.txt
 	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --require-hashes -r $(VENV)/uv.txt
-	@$(INSTALL) --require-hashes -r requirements.txt
+	@$(INSTALL) --compile-bytecode --require-hashes -r requirements.txt
 	@$(INSTALL) --no-build-isolation -e .
 	@touch $@

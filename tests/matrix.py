@@ -59,11 +59,11 @@ def run(name: str) -> list[str]:
 
     uv("venv", "--clear", "--python", interpreter, directory)
     if tensorflow is None:
-        uv("pip", "sync", "--python", python, "--require-hashes", "requirements.txt")
+        uv("pip", "sync", "--compile-bytecode", "--python", python, "--require-hashes", "requirements.txt")
         uv("pip", "install", "--python", python, "--no-deps", "--no-build-isolation", "--editable", ".")
     else:
         pins = [f"tensorflow=={tensorflow}.*", *PLAIN[tensorflow]]
-        uv("pip", "install", "--python", python, *pins, "--editable", ".[dev,notebook]")
+        uv("pip", "install", "--compile-bytecode", "--python", python, *pins, "--editable", ".[dev,notebook]")
     installed = dict(line.split("==") for line in uv("pip", "freeze", "--python", python, "--exclude-editable").split())
     output = BUILD / f"{directory.name}.log"
     with output.open("w") as log:
