@@ -270,11 +270,11 @@ def test_the_other_loop_and_other_reports_are_not_refused(tmp_path):
 
 
 def test_a_graph_of_another_tensorflow_is_resumed_with_a_warning(tmp_path, monkeypatch):
-    monkeypatch.setattr(vae_tf1.training, "version", lambda name: "2.20.0")
+    monkeypatch.setattr(vae_tf1.runs, "version", lambda name: "2.20.0")
     run(built(), 3, directory=tmp_path)
     monkeypatch.undo()
     run(built(), 4, directory=tmp_path)  # no warning: another version, the same graph
-    monkeypatch.setattr(vae_tf1.training, "version", lambda name: "2.20.0")
+    monkeypatch.setattr(vae_tf1.runs, "version", lambda name: "2.20.0")
     run(built(), 5, directory=tmp_path)
     monkeypatch.undo()
     with pytest.warns(

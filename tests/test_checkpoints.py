@@ -177,7 +177,7 @@ def test_two_vaes_of_a_graph_are_kept_apart(tmp_path):
 
 def test_an_interrupt_saves_after_the_iteration_and_is_raised(tmp_path, whole, monkeypatch):
     steps = []
-    original = vae_tf1.training._Run.step
+    original = vae_tf1.runs.Run.step
 
     def step(self, *args):
         steps.append(self.done)
@@ -185,7 +185,7 @@ def test_an_interrupt_saves_after_the_iteration_and_is_raised(tmp_path, whole, m
             os.kill(os.getpid(), signal.SIGINT)
         return original(self, *args)
 
-    monkeypatch.setattr(vae_tf1.training._Run, "step", step)
+    monkeypatch.setattr(vae_tf1.runs.Run, "step", step)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path)
     assert steps[-1] == 10
@@ -466,7 +466,7 @@ def test_a_damaged_initial_checkpoint(tmp_path):
 def test_an_ignored_interrupt_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with vae_tf1.training._interrupt_deferred():
+        with vae_tf1.interrupts.deferred():
             os.kill(os.getpid(), signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vae_tf1._startup import stderr_held_back
-from vae_tf1.graph import recomputed, upstream_of, variables_of
+from vae_tf1.graph import recomputed, trained_of, upstream_of, variables_of
 from vae_tf1.model import VAE
 from vae_tf1.model_copy import ModelCopy
 from vae_tf1.noise import random_operations, stateless
@@ -63,14 +63,14 @@ def compiled_steps(
             control flow of TensorFlow 1.
     """
     programs = _programs_of.setdefault(sess.graph, {})
-    key = (vae.x.name, *(element.name for element in _trained(vae)), images.shape, batch_size)
+    key = (vae.x.name, *(element.name for element in trained_of(vae)), images.shape, batch_size)
     if key not in programs:
         with sess.graph.as_default(), stderr_held_back():  # TensorFlow looks for a GPU here, and says there is none
             programs[key] = _build(sess, vae, images.shape, batch_size)
     program = programs[key]
     sess.run(program.load, {program.new_images: images})
     run = sess.make_callable(program.losses, feed_list=[program.rows, program.how_many, program.first, program.seeds])
-    seeds = np.array([_seed_of(operation) for operation in random_operations(_trained(vae))], np.int64)
+    seeds = np.array([_seed_of(operation) for operation in random_operations(trained_of(vae))], np.int64)
 
     def steps(rows: np.ndarray, iteration: int) -> np.ndarray:
         if program.at_once == 1:
@@ -82,10 +82,6 @@ def compiled_steps(
     return steps
 
 
-def _trained(vae: VAE) -> list:
-    return [vae.loss, vae.reconstruction, vae.kl_divergence, vae.train_step]
-
-
 def _seed_of(operation: tf.Operation) -> int:
     """Both seeds of a random operation in one number; a fresh number each time for an unseeded one."""
     seed, seed2 = operation.get_attr("seed"), operation.get_attr("seed2")
@@ -93,16 +89,16 @@ def _seed_of(operation: tf.Operation) -> int:
 
 
 def _build(sess: tf.Session, vae: VAE, shape: tuple[int, ...], batch_size: int) -> _Program:
-    for operation in upstream_of(_trained(vae)):
+    for operation in upstream_of(trained_of(vae)):
         if operation.type in ("Switch", "Enter"):
             raise ValueError(
                 f"The compiled loop can't take TensorFlow 1's control flow ({operation.name}); call "
                 "tf.enable_control_flow_v2() before you build the model, or train without compiled=True."
             )
-    random = random_operations(_trained(vae))
+    random = random_operations(trained_of(vae))
     shapes = _shapes(sess, vae, random, batch_size)
     handles = [_handle(variable) for variable in variables_of(vae)]
-    at_once = 1 if {operation.type for operation in upstream_of(_trained(vae))} & _NOT_IN_A_LOOP else AT_ONCE
+    at_once = 1 if {operation.type for operation in upstream_of(trained_of(vae))} & _NOT_IN_A_LOOP else AT_ONCE
 
     @tf.function(jit_compile=True, autograph=False)
     def train(rows, count, first, seeds):
@@ -114,7 +110,7 @@ def _build(sess: tf.Session, vae: VAE, shape: tuple[int, ...], batch_size: int) 
             ]
             for k, (operation, shape) in enumerate(zip(random, shapes)):
                 sources.append((operation.outputs[0], stateless(operation, shape, [seeds[k], iteration])))
-            *terms, train_step = recomputed(_trained(vae), sources, name="")
+            *terms, train_step = recomputed(trained_of(vae), sources, name="")
             with tf.control_dependencies([train_step]):
                 means = tf.stack([tf.reduce_mean(term) for term in terms])
                 return i + 1, tf.tensor_scatter_nd_update(losses, [[i]], [means])

@@ -35,6 +35,11 @@ def tensors_of(vae: VAE) -> list[Element]:
     return [field for field in vae if isinstance(field, tf.Tensor | tf.Operation)]
 
 
+def trained_of(vae: VAE) -> list[Element]:
+    """What an iteration of training runs: the loss, its two terms, and the step."""
+    return [vae.loss, vae.reconstruction, vae.kl_divergence, vae.train_step]
+
+
 def variables_of(vae: VAE) -> list[tf.Variable]:
     """The variables that `vae` reads or writes: weights, Adam's slots and powers; not those of another VAE."""
     return variables_among(upstream_of(tensors_of(vae)))

@@ -6,12 +6,10 @@ import tensorflow.compat.v1 as tf
 
 from vae_tf1._startup import stderr_held_back
 from vae_tf1.checkpoints import MODEL
-from vae_tf1.graph import variables_of
-from vae_tf1.model import VAE
 
 
-def restore_initial(sess: tf.Session, vae: VAE, path: str) -> None:
-    """Loads all that `vae` trains, or its weights alone where the checkpoint has no more that fits.
+def restore_initial(sess: tf.Session, variables: list[tf.Variable], path: str) -> None:
+    """Loads all variables of a model, or its weights alone where the checkpoint has no more that fits.
 
     Raises:
         ValueError: there is no checkpoint at `path`, or it lacks a weight or has one of another shape.
@@ -23,8 +21,7 @@ def restore_initial(sess: tf.Session, vae: VAE, path: str) -> None:
         there = tf.train.load_checkpoint(path).get_variable_to_shape_map()
     except (ValueError, tf.errors.OpError) as error:
         raise ValueError(_unreadable(path, error)) from error
-    variables = variables_of(vae)
-    trainable = {variable.op.name for variable in vae.x.graph.get_collection("trainable_variables")}
+    trainable = {variable.op.name for variable in sess.graph.get_collection("trainable_variables")}
     weights = [variable for variable in variables if variable.op.name in trainable]
     fitting = {variable.op.name for variable in variables if there.get(variable.op.name) == variable.shape.as_list()}
     for variable in weights:
