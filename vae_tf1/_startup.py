@@ -58,7 +58,7 @@ def import_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     chosen = os.environ.get(LOG_LEVEL)
-    os.environ[LOG_LEVEL] = chosen or "1"
+    os.environ[LOG_LEVEL] = chosen or "2"  # errors alone
     try:
         with stderr_held_back():
             import tensorflow  # noqa: F401

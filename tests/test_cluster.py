@@ -1,0 +1,272 @@
+"""Clusters of real processes on the loopback address: the numbers of one machine, and what happens when one fails."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cluster_member
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+import vae_tf1
+from vae_tf1.cluster import roles_here
+from vae_tf1.machines import Cluster, started
+from vae_tf1.mnist import BUILTIN_DIR
+
+MEMBER = Path(cluster_member.__file__)
+ADDRESSES = {"ps": ["127.0.0.1:1"], "chief": ["127.0.0.1:2"], "worker": ["127.0.0.1:3"]}
+
+
+class Processes:
+    """A cluster, each process with its output in a file."""
+
+    def __init__(self, command, directory, workers):
+        self.command, self.directory = list(map(str, command)), directory
+        self.roles = roles_here(workers)
+        self.running = {}
+        for member in self.roles:
+            self.start(member)
+
+    def start(self, member):
+        environment = {**os.environ, "TF_CONFIG": self.roles[member], "TQDM_DISABLE": "1"}
+        with self._output(member).open("a") as output:
+            self.running[member] = subprocess.Popen(self.command, env=environment, stdout=output, stderr=output)
+
+    def kill(self, member):
+        self.running[member].kill()
+        self.running[member].wait()
+
+    def said(self, member):
+        return self._output(member).read_text()
+
+    def wait_until_said(self, member, pattern, seconds=120):
+        end = time.monotonic() + seconds
+        while not re.search(pattern, self.said(member)):
+            assert time.monotonic() < end, self.outputs()
+            time.sleep(0.1)
+
+    def wait(self, seconds=240):
+        """The exit status of each."""
+        end = time.monotonic() + seconds
+        return {member: process.wait(max(1, end - time.monotonic())) for member, process in self.running.items()}
+
+    def outputs(self):
+        return "\n".join(f"--- {member}\n{self.said(member)}" for member in self.roles)
+
+    def _output(self, member):
+        return self.directory / "{}{}.log".format(*member)
+
+
+@contextlib.contextmanager
+def cluster_of(command, directory, workers=2):
+    """No process of it is left behind, whatever happens."""
+    directory.mkdir(exist_ok=True)
+    processes = Processes(command, directory, workers)
+    try:
+        yield processes
+    finally:
+        for process in processes.running.values():
+            process.kill()
+            process.wait()
+
+
+def member(directory, iterations, *more):
+    return [sys.executable, MEMBER, directory / "checkpoints", iterations, *more]
+
+
+def program(directory, data_dir, *more):
+    return [
+        *(sys.executable, "-m", "vae_tf1.cluster", "--checkpoint-dir", directory / "checkpoints"),
+        *("--data-dir", data_dir, *more),
+    ]
+
+
+def alone(iterations, batch_size, checkpoint_dir=None):
+    """The weights of the same model that one machine has trained, by name, and the reports."""
+    with tf.Graph().as_default(), tf.Session(config=vae_tf1.session_config()) as sess:
+        vae = cluster_member.build(lambda optimizer: optimizer)
+        data = cluster_member.digits()
+        reports = list(vae_tf1.train(sess, vae, data, iterations, batch_size, 100, checkpoint_dir=checkpoint_dir))
+        names = [variable.op.name for variable in tf.global_variables()]
+        return dict(zip(names, sess.run(tf.global_variables()))), reports
+
+
+def weights_in(checkpoint_dir):
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(checkpoint_dir)))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def largest_difference(first, second):
+    assert first.keys() == second.keys()
+    return max(np.abs(first[name] - second[name]).max() for name in first)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Where a chief and a worker have trained 21 iterations, each with 50 images."""
+    directory = tmp_path_factory.mktemp("cluster")
+    with cluster_of(member(directory, 21, 50), directory) as processes:
+        assert set(processes.wait().values()) == {0}, processes.outputs()
+        assert processes.said(("chief", 0)).splitlines()[-1].startswith("Iteration 0: ")
+        assert processes.said(("worker", 0)) == processes.said(("ps", 0)) == ""
+    return directory / "checkpoints"
+
+
+def test_two_workers_with_50_images_are_one_machine_with_100(trained):
+    weights, _ = alone(21, 100)
+    assert largest_difference(weights_in(trained), weights) < 2e-6
+
+
+def test_one_machine_goes_on_from_the_checkpoint_of_a_cluster(trained, tmp_path):
+    with pytest.raises(ValueError, match="its batch_size is 100, here it is 50"):
+        alone(30, 50, trained)
+    weights, reports = alone(30, 100, trained)
+    assert [report.iteration for report in reports] == []
+    assert [report.iteration for report in vae_tf1.past_reports(trained)] == [0]
+    expected, _ = alone(30, 100)
+    assert largest_difference(weights, expected) < 5e-6
+
+
+def test_training_evaluation_and_export_read_a_clusters_checkpoint(trained, tmp_path, digits):
+    with tf.Graph().as_default(), tf.Session(config=vae_tf1.session_config()) as sess:
+        vae = vae_tf1.build_vae()
+        list(vae_tf1.train(sess, vae, digits, 0, initial_checkpoint=trained))
+        weights = weights_in(trained)
+        assert {variable.op.name for variable in tf.global_variables()} == weights.keys()
+        assert 100 < vae_tf1.evaluate(sess, vae, digits.test.images[:200]).negative_elbo < 600
+        vae_tf1.export_saved_model(sess, vae, tmp_path / "model")
+    assert (tmp_path / "model" / "saved_model.pb").exists()
+
+
+@pytest.mark.slow
+def test_a_cluster_goes_on_from_the_checkpoint_of_one_machine_and_the_program_evaluates(tmp_path):
+    """With the program, two workers, and a run that one machine has begun."""
+    directory = tmp_path / "checkpoints"
+    data = vae_tf1.read_data_sets(BUILTIN_DIR, seed=3)
+    with tf.Graph().as_default(), tf.Session(config=vae_tf1.session_config()) as sess:
+        list(vae_tf1.train(sess, vae_tf1.build_vae(seed=3), data, 5, 60, 10, checkpoint_dir=directory))
+    options = ("--iterations=15", "--batch-size=20", "--report-every=10", "--seed=3", "--log-dir", tmp_path / "logs")
+    with cluster_of(program(tmp_path, BUILTIN_DIR, *options), tmp_path, workers=3) as processes:
+        assert set(processes.wait().values()) == {0}, processes.outputs()
+        said = processes.said(("chief", 0))
+    assert "Resuming after 5 iterations" in said
+    assert re.search(r"^Iteration 10: \d+\.\d\d nats$", said, flags=re.MULTILINE)
+    assert re.search(r"^Negative ELBO of the test images after 15 iterations: \d+\.\d+ ± \d\.\d+ nats$", said, re.M)
+    assert [report.iteration for report in vae_tf1.past_reports(directory)] == [0, 10]
+    assert list((tmp_path / "logs").glob("events*"))
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (None, "TF_CONFIG is not set"),
+        ("{", "TF_CONFIG can't be read"),
+        ({"cluster": {"ps": "127.0.0.1:1"}}, "TF_CONFIG can't be read"),
+        ({"cluster": {"ps": ["127.0.0.1:1"]}}, "exactly one chief"),
+        ({"cluster": {**ADDRESSES, "master": ["h:1"]}}, 'the job "master"'),
+        ({"cluster": {**ADDRESSES, "ps": []}}, "at least one ps"),
+        ({"cluster": ADDRESSES}, 'of type "None", which has no address'),
+        ({"cluster": ADDRESSES, "task": {"type": "evaluator", "index": 0}}, 'of type "evaluator"'),
+        ({"cluster": ADDRESSES, "task": {"type": "worker", "index": 1}}, "is worker 1, but has 1 of them"),
+        ({"cluster": {**ADDRESSES, "worker": ["nowhere"]}, "task": {"type": "ps", "index": 0}}, 'address "nowhere"'),
+        ({"cluster": {**ADDRESSES, "worker": ["127.0.0.1:1"]}, "task": {"type": "ps", "index": 0}}, "twice"),
+    ],
+)
+def test_a_wrong_tf_config_is_one_sentence(monkeypatch, config, said):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if config is not None:
+        monkeypatch.setenv("TF_CONFIG", config if isinstance(config, str) else json.dumps(config))
+    with pytest.raises(ValueError, match=re.escape(said)) as raised:
+        Cluster.from_environment()
+    assert "\n" not in str(raised.value)
+
+
+def test_a_port_in_use_is_one_sentence():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        here = f"127.0.0.1:{taken.getsockname()[1]}"
+        cluster = Cluster((("chief", (here,)), ("ps", ("127.0.0.1:1",))), "chief", 0)
+        with pytest.raises(OSError, match=f"chief 0 \\({here}\\) can't listen at its port"):
+            started(cluster, 100)
+
+
+def test_a_cluster_that_never_gathers_ends_with_a_sentence(tmp_path):
+    with cluster_of(program(tmp_path, BUILTIN_DIR, "--patience=4"), tmp_path) as processes:
+        processes.kill(("worker", 0))
+        statuses = processes.wait()
+        assert statuses["chief", 0] == statuses["ps", 0] == 1
+        assert re.fullmatch(
+            r"Waiting for (worker 0 \(\S+\))\.\nchief 0 \(\S+\) has waited 4 s for \1; .*\n",
+            processes.said(("chief", 0)),
+        )
+        assert "The chief has ended: chief 0" in processes.said(("ps", 0))
+
+
+@pytest.mark.slow
+def test_a_worker_with_other_data_is_refused_and_the_others_wait_for_a_right_one(tmp_path):
+    with cluster_of(member(tmp_path, 21, 50), tmp_path) as processes:
+        processes.kill(("worker", 0))
+        right = processes.command
+        processes.command = [*right, "1"]  # the same digits, shuffled by another seed
+        processes.start(("worker", 0))
+        assert processes.running["worker", 0].wait(60) == 1
+        reason = r"The data seed of worker 0 is 1, that of the chief 0; make them equal\."
+        assert re.search(reason, processes.said(("worker", 0)))
+        assert re.search(reason, processes.said(("chief", 0)))
+        processes.command = right
+        processes.start(("worker", 0))
+        assert set(processes.wait().values()) == {0}, processes.outputs()
+    weights, _ = alone(21, 100)
+    assert largest_difference(weights_in(tmp_path / "checkpoints"), weights) < 2e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", [("worker", 0), ("chief", 0), ("ps", 0)])
+def test_a_process_that_is_killed_and_started_again_goes_on_and_the_numbers_are_the_same(tmp_path, who):
+    """Killed twice, at moments that nobody has chosen; noise and all."""
+    options = ("--iterations=2001", "--batch-size=50", "--report-every=100", "--patience=60")
+    with cluster_of(program(tmp_path, BUILTIN_DIR, *options), tmp_path) as processes:
+        for iteration in 300, 900:
+            processes.wait_until_said(("chief", 0), f"Iteration {iteration}:")
+            processes.kill(who)
+            time.sleep(3)
+            processes.start(who)
+        assert set(processes.wait().values()) == {0}, processes.outputs()
+        print(processes.outputs())
+    assert [report.iteration for report in vae_tf1.past_reports(tmp_path / "checkpoints")] == [*range(0, 2001, 100)]
+    unharmed_in = tmp_path / "unharmed"
+    with cluster_of(program(unharmed_in, BUILTIN_DIR, *options), unharmed_in) as processes:
+        assert set(processes.wait().values()) == {0}, processes.outputs()
+    unharmed = weights_in(unharmed_in / "checkpoints")
+    assert largest_difference(weights_in(tmp_path / "checkpoints"), unharmed) == 0
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_a_process_that_waits(tmp_path):
+    with cluster_of(member(tmp_path, 100_000, 50), tmp_path) as processes:
+        processes.wait_until_said(("chief", 0), "Iteration 100:")
+        processes.kill(("worker", 0))
+        processes.wait_until_said(("chief", 0), r"Waiting for worker 0 \(\S+\)\.")
+        for who in ("chief", 0), ("ps", 0):
+            processes.running[who].send_signal(signal.SIGINT)
+            processes.running[who].wait(20)
+    done = int(tf.train.latest_checkpoint(str(tmp_path / "checkpoints")).split("iterations-")[1].split("/")[0])
+    assert done > 100
+
+
+@pytest.mark.slow
+def test_two_workers_with_50_images_train_to_what_one_machine_does_at_the_end(tmp_path, mnist_dir, mnist):
+    with cluster_of(program(tmp_path, mnist_dir, "--batch-size=50"), tmp_path) as processes:
+        assert set(processes.wait(1200).values()) == {0}, processes.outputs()
+        negative_elbo = float(re.search(r"20000 iterations: (\S+) ", processes.said(("chief", 0)))[1])
+    print(negative_elbo)
+    assert 87.3 < negative_elbo < 88.9
