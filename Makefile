@@ -16,7 +16,7 @@ override export VAE_TF1_DATA_DIR := $(if $(filter /%,$(VAE_TF1_DATA_DIR)),,$(CUR
 endif
 
 .NOTPARALLEL:
-.PHONY: notebook notebooks fresh test soak bench matrix audit lint lab lock clean
+.PHONY: notebook notebooks fresh cluster test soak bench matrix audit lint lab lock clean
 
 notebook: fresh build/vae_mnist.html  ## Run the main notebook from the top; leaves build/vae_mnist.ipynb and .html
 
@@ -40,6 +40,11 @@ build/mathjax/config/local/local.js: $(READY)
 	@echo 'MathJax.Hub.Config({"HTML-CSS": {availableFonts: [], webFont: "STIX-Web", imageFont: null}});' \
 		'MathJax.Ajax.loadComplete("[MathJax]/config/local/local.js");' > $@
 
+cluster: $(READY)  ## Train on a parameter server, a chief and a worker, all on this machine; three minutes
+	@rm -rf build/checkpoints-of-cluster
+	@bash -c 'time $(BIN)/python -m vae_tf1.cluster --workers 2 --batch-size 50 --data-dir data \
+		--checkpoint-dir build/checkpoints-of-cluster'
+
 test: $(READY)  ## Run the tests
 	$(BIN)/python -m pytest
 
@@ -47,11 +52,12 @@ soak: $(READY)  ## Run the tests that take minutes each; those that compare time
 	$(BIN)/python -m pytest -m slow -k "not long_run"
 	$(BIN)/python -m pytest -m slow -k long_run -n 0 tests/test_soak.py
 
-bench: $(READY)  ## Measure this project and its peers side by side; about half an hour
+bench: $(READY)  ## Measure this project and its peers side by side; about forty minutes
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/variations.py
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/cluster.py
 
 matrix: $(READY)  ## Run the tests that depend on the libraries with each Python, and with TensorFlow 2.18 to 2.21
 	$(BIN)/python tests/matrix.py

@@ -91,14 +91,14 @@ def readme_code() -> list[str]:
 def test_readme_code_runs(directory):
     """Each block alone, that is with no name of another one, but in one process."""
     blocks = readme_code()
-    assert len(blocks) == 5
+    assert len(blocks) == 4
     programs = [block.replace("20_000", "20") for block in blocks]
     run("\n".join(f"exec({program!r}, {{}})" for program in programs), directory)
     assert (directory / "model" / "saved_model.pb").exists()
     assert (directory / "checkpoints" / "iterations-20").exists()
 
 
-@pytest.mark.parametrize("target", ["notebook", "test", "lint", "lab"])
+@pytest.mark.parametrize("target", ["notebook", "test", "lint", "lab", "cluster"])
 def test_readme_names_make_targets_that_are_there(target):
     assert f"make {target}" in (ROOT / "README.md").read_text()
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
