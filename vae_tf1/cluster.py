@@ -269,8 +269,8 @@ def _train_as_told(options: argparse.Namespace) -> int:
             print(f"Negative ELBO of the test images after {options.iterations} iterations: {negative_elbo} nats")
     except KeyboardInterrupt:
         return 130
-    except (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
-        print(error, file=sys.stderr)
+    except (ArithmeticError, OSError, RuntimeError, TypeError, ValueError, tf.errors.OpError) as error:
+        print(str(error).splitlines()[0], file=sys.stderr)
         return 1
     return 0
 
