@@ -168,12 +168,12 @@ class Waiting:
             me = self._cluster.named(self._cluster.me)
             if not members:
                 raise TimeoutError(
-                    f"{me} has waited {self._patience:.0f} s for an iteration, though all machines answer; look at what "
-                    "the others say, and start them again, or pass a greater patience."
+                    f"{me} has waited {self._patience:.0f} s for an iteration, though all machines answer; look at "
+                    "what the others say, and start them again, or pass a greater patience."
                 )
             raise TimeoutError(
-                f"{me} has waited {self._patience:.0f} s for {self._cluster.named(*members)}; start what is missing, or "
-                "correct TF_CONFIG, and start this one again."
+                f"{me} has waited {self._patience:.0f} s for {self._cluster.named(*members)}; start what is missing, "
+                "or correct TF_CONFIG, and start this one again."
             )
         if members != self._said:
             self._said = members
