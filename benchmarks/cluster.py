@@ -61,16 +61,43 @@ def weights() -> int:
         return sum(4 * variable.shape.num_elements() for variable in tf.trainable_variables())
 
 
-def pays_from(seconds_of: dict[int, float], bandwidth: float) -> int:
-    """The batch size of one machine from which two with half of it each are faster, by the line through its times.
+def pays_from(alone: dict[int, float], overhead: float, bandwidth: float) -> int:
+    """The batch size of one machine from which two with half of it each are faster.
 
     Each of the two gets the weights and sends its gradients in every iteration, and both through the one connection of
-    the parameter server. Batches of n take one machine a + b * n; two take a + b * n / 2 and the transfer.
+    the parameter server. By the line through the times of one machine, a batch of n takes a + b * n seconds; two
+    machines take a + b * n / 2, the transfer, and what the runtime takes besides.
+
+    Args:
+        alone: iterations per second of one process, by batch size.
+        overhead: of the runtime, seconds an iteration.
+        bandwidth: bits per second.
     """
-    sizes = np.array(list(seconds_of))
-    per_image, _ = np.polyfit(sizes, [seconds_of[size] for size in sizes], 1)
+    per_image, _ = np.polyfit(list(alone), [1 / rate for rate in alone.values()], 1)
     transfer = 2 * 2 * 8 * weights() / bandwidth
-    return int(np.ceil(2 * transfer / per_image / 100) * 100)
+    return int(np.ceil(2 * (transfer + overhead) / per_image / 100) * 100)
+
+
+def conclusion(alone: dict[int, float], of_clusters: dict[tuple[int, int], float]) -> str:
+    """What the table says of the network.
+
+    Args:
+        alone: iterations per second of one process, by batch size.
+        of_clusters: the same of clusters, by workers and the batch size of each.
+    """
+    overheads = [1 / rate - 1 / alone[size] for (workers, size), rate in of_clusters.items() if workers == 1]
+    said = (
+        f"Every iteration takes the weights to each worker and its gradients back, {weights() / 1e6:.2f} MB each way."
+    )
+    if not overheads or len(alone) < 2:
+        return said
+    overhead = statistics.median(overheads)
+    sizes = " and ".join(f"{pays_from(alone, overhead, speed)} at {name}" for name, speed in NETWORKS.items())
+    return (
+        f"{said} On paper, a second machine pays from a batch size, of both together, of {sizes}: where half the time "
+        f"of one process is more than the transfer and the {1000 * overhead:.1f} ms that the runtime takes of an "
+        "iteration (one worker against one process, median)."
+    )
 
 
 def main() -> None:
@@ -87,6 +114,7 @@ def main() -> None:
         "|---|---|---|---|---|---|---|",
     ]
     alone: dict[int, float] = {}
+    of_clusters: dict[tuple[int, int], float] = {}
     for batch_size in options.batch_sizes:
         for workers in options.workers:
             images = workers * batch_size
@@ -94,21 +122,18 @@ def main() -> None:
             if images not in alone:
                 alone[images] = measure(images, 128, [PLAIN], options.rounds, 1)[PLAIN].rate
             rate = iterations_per_second(workers, batch_size, options.rounds, per_round)
+            of_clusters[workers, batch_size] = rate
             moved = 2 * workers * weights() / 1e6
             lines.append(
                 f"| {workers} | {batch_size} | {rate:.1f} | {rate * images:.0f} | {alone[images]:.1f} | "
                 f"{rate / alone[images]:.2f} | {moved:.1f} |"
             )
             print(lines[-1], flush=True)
-    seconds_of = {size: 1 / rate for size, rate in alone.items()}
-    said = ", ".join(f"{pays_from(seconds_of, bandwidth)} at {name}" for name, bandwidth in NETWORKS.items())
     lines += [
         "",
         f"Medians of {options.rounds}; one machine ({os.cpu_count()} cores, no GPU), which runs all processes.",
-        "Every iteration takes the weights to each worker and its gradients back, "
-        f"{weights() / 1e6:.2f} MB each way. By the times of one process and the network's speed alone, a "
-        f"second machine pays from these batch sizes on, of both together: {said}.",
     ]
+    lines += [conclusion(alone, of_clusters)]
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "cluster.md").write_text("\n".join(lines) + "\n")
 

@@ -50,6 +50,14 @@ def test_startup(tmp_path):
     assert "| its reconstructions are drawn | " in run("startup.py", "--rounds", "1", out=tmp_path)
 
 
-@pytest.mark.parametrize("table", ["speed.md", "growth.md", "variations.md", "startup.md"])
+@pytest.mark.slow
+def test_cluster(tmp_path):
+    options = ("--rounds", "1", "--seconds", "0.1", "--workers", "2", "--batch-sizes", "50", "200")
+    said = run("cluster.py", *options, out=tmp_path)
+    assert "| 2 | 50 | " in said
+    assert "| 2 | 200 | " in (tmp_path / "cluster.md").read_text()
+
+
+@pytest.mark.parametrize("table", ["speed.md", "growth.md", "variations.md", "startup.md", "cluster.md"])
 def test_page_has_the_tables_that_were_measured(table):
     assert (BENCHMARKS / table).read_text() in (BENCHMARKS / "README.md").read_text()
