@@ -33,7 +33,7 @@ ROWS |= {
 }
 TESTS = [
     f"tests/test_{name}.py"
-    for name in ("parity", "model", "numerics", "compiled", "saved_model", "tensorflow1", "input_data")
+    for name in ("parity", "model", "numerics", "compiled", "saved_model", "tensorflow1", "input_data", "cluster")
 ]
 SHOWN = ("tensorflow", "tensorflow-probability", "tf-keras", "numpy", "protobuf")
 

@@ -17,6 +17,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 import vae_tf1
+from vae_tf1 import cluster
 from vae_tf1.cluster import roles_here
 from vae_tf1.machines import Cluster, started
 from vae_tf1.mnist import BUILTIN_DIR
@@ -189,14 +190,28 @@ def test_a_wrong_tf_config_is_one_sentence(monkeypatch, config, said):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("build", "data", "said"),
+    [
+        (lambda synchronous: vae_tf1.build_vae(seed=0), {"seed": 0}, "build has made 0 optimizers synchronous"),
+        (cluster_member.build, {}, "data has no seed"),
+    ],
+)
+def test_what_would_train_apart_is_refused_before_anything_starts(monkeypatch, tmp_path, build, data, said):
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": ADDRESSES, "task": {"type": "chief", "index": 0}}))
+    digits = vae_tf1.read_data_sets("unused", source="builtin", **data)
+    with pytest.raises(ValueError, match=said):
+        cluster.train(build, digits, checkpoint_dir=tmp_path)
+
+
 def test_a_port_in_use_is_one_sentence():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         here = f"127.0.0.1:{taken.getsockname()[1]}"
-        cluster = Cluster((("chief", (here,)), ("ps", ("127.0.0.1:1",))), "chief", 0)
+        taken_by = Cluster((("chief", (here,)), ("ps", ("127.0.0.1:1",))), "chief", 0)
         with pytest.raises(OSError, match=f"chief 0 \\({here}\\) can't listen at its port"):
-            started(cluster, 100)
+            started(taken_by, 100)
 
 
 def test_a_cluster_that_never_gathers_ends_with_a_sentence(tmp_path):

@@ -117,9 +117,20 @@ def train(
 
 def _alone(build: Build) -> VAE:
     """The model as one machine trains it, in a graph of its own: what checkpoints are of."""
+    made = []
+
+    def synchronous(optimizer: tf.train.Optimizer) -> tf.train.Optimizer:
+        made.append(optimizer)
+        return optimizer
+
     with tf.Graph().as_default():
-        vae = build(lambda optimizer: optimizer)
+        vae = build(synchronous)
         check_vae(vae)
+        if len(made) != 1:
+            raise ValueError(
+                f"build has made {len(made)} optimizers synchronous; make the one of train_step so, with the function "
+                "that build is given."
+            )
         check_repeatable(tensors_of(vae))
     return vae
 

@@ -18,6 +18,7 @@ import tensorflow.compat.v1 as tf
 from tqdm.auto import tqdm
 
 from vae_tf1 import fingerprint
+from vae_tf1._startup import stderr_held_back
 from vae_tf1.machines import LOOK_EVERY, POLL_EVERY, Cluster, Waiting
 from vae_tf1.runs import Paused
 
@@ -93,7 +94,7 @@ class Lobby:
         return self
 
     def __exit__(self, *_) -> None:
-        with contextlib.suppress(tf.errors.OpError):
+        with contextlib.suppress(tf.errors.OpError), stderr_held_back():
             self._sess.close()
 
     def note(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from tensorflow.core.framework.attr_value_pb2 import AttrValue
 
+from vae_tf1._startup import stderr_held_back
 from vae_tf1.data_set import Datasets
 from vae_tf1.graph import trained_of, variables_of
 from vae_tf1.initial_checkpoint import restore_initial
@@ -60,14 +61,16 @@ def run_of(part: Part, lobby: Lobby, name: str, members: Sequence[str] = ()) -> 
             tf.train.get_or_create_global_step()
             with _quiet():
                 vae = part.build(synchronous)
-        if len(made) != 1:
-            raise ValueError(f"build has made {len(made)} optimizers synchronous; make it the one of train_step.")
         _draw_own_noise(vae, cluster.trainers.index(cluster.me))
         if cluster.job == "chief":  # whose step applies the mean of the gradients, too
             update = made[0].get_chief_queue_runner().enqueue_ops
             vae = vae._replace(train_step=tf.group(vae.train_step, *update))
-    with contextlib.closing(cluster.session(part.server, graph)) as sess:
+    sess = cluster.session(part.server, graph)
+    try:
         yield _PartOfRun(part, lobby, name, members, sess, vae, made[0])
+    finally:
+        with stderr_held_back():  # TensorFlow complains there of a parameter server that has gone
+            sess.close()
 
 
 @contextlib.contextmanager
