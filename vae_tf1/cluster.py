@@ -14,12 +14,14 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import tensorflow.compat.v1 as tf
@@ -30,7 +32,7 @@ from vae_tf1.evaluation import evaluate
 from vae_tf1.graph import check_vae, tensors_of, variables_of
 from vae_tf1.initial_checkpoint import restore_initial
 from vae_tf1.input_data import read_data_sets
-from vae_tf1.lobby import GONE, Lobby, serve, telling
+from vae_tf1.lobby import GONE, Lobby, is_gone, serve, telling
 from vae_tf1.machines import LOOK_EVERY, Cluster, Member, started, wait_for_servers
 from vae_tf1.model import VAE, build_vae
 from vae_tf1.noise import check_repeatable
@@ -40,7 +42,7 @@ from vae_tf1.runs import Paused, trained_to_the_end
 from vae_tf1.sessions import session_config
 from vae_tf1.training import check_arguments
 
-_FAILURES = 3  # that TensorFlow may report between two reports, before it is given up
+_FAILURES, _LASTING = 3, 60  # so many failures, each within so many seconds, are too many
 Reports = Generator[Report, None, None]
 
 
@@ -69,7 +71,9 @@ def train(
     of another size, and the other way round.
 
     A worker that is killed is waited for, and goes on with the others when it is started again. So is a parameter
-    server or the chief, but then training goes on from the last checkpoint.
+    server or the chief, but then training goes on from the last checkpoint. Two that train end with the same bits,
+    whoever is killed; of more, the gradients are added in the order in which they come. Update operations, such as
+    those of batch normalization, run on each machine, for its part of the batch.
 
     Args:
         build: builds the model in the default graph, its optimizer made synchronous by the function that it is given.
@@ -85,7 +89,7 @@ def train(
 
     Raises:
         OSError: the address of this process can't be listened at, or a directory can't be written.
-        RuntimeError: the chief has failed, or has finished already.
+        RuntimeError: another machine has failed, or the chief has finished already.
         TimeoutError: others could not be reached within `patience`.
         TypeError, ValueError: TF_CONFIG is wrong, a worker's model, data or arguments are not the chief's; or as
             `vae_tf1.train`.
@@ -96,6 +100,8 @@ def train(
         return _nothing_but_serve(cluster, batch_size, patience)
     if data is None:
         raise TypeError("data is None, which will do for a parameter server alone; pass what read_data_sets returns.")
+    if cluster.job == "chief" and checkpoint_dir is None:
+        raise TypeError("checkpoint_dir is None; pass a directory, from which the cluster goes on after a failure.")
     alone = _alone(build)
     everyone = len(cluster.trainers) * batch_size
     check_arguments(alone, data, iterations, everyone, report_every)
@@ -104,10 +110,10 @@ def train(
     part = Part(cluster, started(cluster, batch_size), build, alone, data, everyone, patience)
     trains = {
         **part.identity(),
-        "TF_CONFIG": json.dumps(dict(cluster.addresses)),
-        "batch_size": batch_size,
-        "iterations": iterations,
-        "report_every": report_every,
+        "list of addresses": json.dumps(dict(cluster.addresses)),
+        "batch_size": int(batch_size),
+        "iterations": int(iterations),
+        "report_every": int(report_every),
     }
     if cluster.job == "chief":
         files = {"checkpoint_dir": checkpoint_dir, "initial_checkpoint": initial_checkpoint, "log_dir": log_dir}
@@ -146,40 +152,49 @@ def _until_done(part: Part, attempt: Callable[[Lobby], Reports]) -> Iterator[Rep
     failures = 0
     while True:
         part.data.set_state(start)
+        begun = time.monotonic()
         try:
             wait_for_servers(part.cluster, part.patience)
             lobby = Lobby(part.cluster, part.server, part.patience)
             with lobby, contextlib.closing(attempt(lobby)) as reports:
-                for report in reports:
-                    failures = 0
-                    yield report
+                yield from reports
             return
         except Paused as paused:
             tqdm.write(str(paused))
-        except GONE:
-            failures += 1
-            if failures > _FAILURES:
+        except Exception as error:
+            if not is_gone(error):
                 raise
-            tqdm.write("The parameter servers have lost the weights; training goes on from the last checkpoint.")
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            failures = failures + 1 if time.monotonic() - begun < _LASTING else 1
+            if failures > _FAILURES:
+                raise RuntimeError(
+                    f"The parameter servers have failed {failures} times, each within {_LASTING} s "
+                    f"({str(error).strip().splitlines()[-1]}); look at what they say, and start all again."
+                ) from error
+            tqdm.write(f"A parameter server was lost ({type(error).__name__}); going on from the last checkpoint.")
             time.sleep(LOOK_EVERY)  # for one that is about to end, but still answers
 
 
 def _as_chief(part: Part, lobby: Lobby, trains: dict[str, Any], files: dict[str, Any]) -> Reports:
     with telling(lobby):
-        members = lobby.gathered(trains)
-        with run_of(part, lobby, uuid.uuid4().hex, members) as run:
+        members, name = lobby.gathered(trains), uuid.uuid4().hex
+        with run_of(part, lobby, name, members) as run:
             yield from trained_to_the_end(run, trains["iterations"], trains["report_every"], **files)
-        lobby.finish(members)
+        lobby.finish(name, members)
 
 
 def _as_worker(part: Part, lobby: Lobby, trains: dict[str, Any]) -> Reports:
     token, name, state, arrays = lobby.admitted(trains)
-    with run_of(part, lobby, name) as run:
-        run.set_state(state["done"], state, arrays)
-        run.begin()
-        while run.done < trains["iterations"]:
-            run.step(trains["iterations"], trains["report_every"])
-    lobby.leave(token)
+    with telling(lobby, token):
+        with run_of(part, lobby, name) as run:
+            run.set_state(state["done"], state, arrays)
+            run.begin()
+            while run.done < trains["iterations"]:
+                run.step(trains["iterations"], trains["report_every"])
+        lobby.wait_until_saved(name)
+    with contextlib.suppress(*GONE):
+        lobby.leave(token)
     yield from ()
 
 
@@ -205,27 +220,37 @@ def roles_here(workers: int) -> dict[Member, str]:
 def _run_here(workers: int, arguments: list[str]) -> int:
     """Runs all processes of a cluster; the first that fails ends the others. Returns an exit status."""
     processes = [
-        subprocess.Popen([sys.executable, "-m", "vae_tf1.cluster", *arguments], env={**os.environ, "TF_CONFIG": role})
-        for role in roles_here(workers).values()
+        subprocess.Popen(
+            [sys.executable, "-m", "vae_tf1.cluster", *arguments],
+            env={**os.environ, "TF_CONFIG": role},
+            # Ctrl-C comes to all of them; the chief shall save while the others are still there.
+            preexec_fn=None if job == "chief" else _ignore_interrupts,
+        )
+        for (job, _), role in roles_here(workers).items()
     ]
     try:
         while None in (statuses := [process.poll() for process in processes]) and not any(statuses):
             time.sleep(0.2)
-    except KeyboardInterrupt:  # which they have got as well
+    except KeyboardInterrupt:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            for process in processes:
-                process.wait(timeout=30)
+            processes[1].wait(timeout=60)
+        return 130
     finally:
         for process in processes:
             process.kill()
-    return int(any(process.wait() for process in processes))
+            process.wait()
+    return int(any(process.returncode for process in processes))
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _evaluated(seed: int, checkpoint_dir: str, data: Datasets) -> str:
     """What is printed at the end."""
     with tf.Graph().as_default(), tf.Session(config=session_config()) as sess:
         vae = build_vae(seed=seed)
-        restore_initial(sess, variables_of(vae), checkpoint_dir)
+        restore_initial(sess, variables_of(vae), str(Path(checkpoint_dir).expanduser()))
         return str(evaluate(sess, vae, data.test.images).negative_elbo)
 
 
@@ -275,7 +300,7 @@ def _train_as_told(options: argparse.Namespace) -> int:
         )
         for report in reports:
             print(f"Iteration {report.iteration}: {report.loss:.2f} nats", flush=True)
-        if data is not None and cluster.job == "chief":
+        if data is not None and cluster.job == "chief" and options.iterations:
             negative_elbo = _evaluated(options.seed, options.checkpoint_dir, data)
             print(f"Negative ELBO of the test images after {options.iterations} iterations: {negative_elbo} nats")
     except KeyboardInterrupt:

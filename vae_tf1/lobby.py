@@ -109,6 +109,18 @@ class Lobby:
         count = self._sess.run(self._how_many)
         return [json.loads(card) for card in self._sess.run(self._take, {self._count: count})]
 
+    def cards_of_others(self, members: Sequence[str]) -> list[dict[str, Any]]:
+        """For the chief: the cards handed in by other than its members.
+
+        Raises:
+            RuntimeError: a member has failed.
+        """
+        cards = self.cards()
+        for card in cards:
+            if card["failed"] and card["token"] in members:
+                raise RuntimeError(f"worker {card['worker']} has ended: {card['failed']}")
+        return [card for card in cards if card["token"] not in members]
+
     def gathered(self, own: dict[str, Any]) -> list[str]:
         """For the chief: has all workers come; returns the cards' tokens.
 
@@ -123,7 +135,7 @@ class Lobby:
         while len(members) < len(workers):
             for card in self.cards():
                 worker, token = card["worker"], card["token"]
-                if card["leaves"] or token in refused:
+                if card["leaves"] or card["failed"] or token in refused:
                     continue
                 if reason := _difference(f"worker {worker}", own, card["trains"]):
                     tqdm.write(reason)
@@ -174,20 +186,48 @@ class Lobby:
         if note.get("finished"):
             raise RuntimeError("The cluster has finished its training already; nothing is left to do.")
 
+    def fail(self, why: str, token: str | None) -> None:
+        """Says that the chief, or the worker that has a token, ends with an error."""
+        if token is None:
+            self.write({"failed": why})
+        else:
+            self._card(token, {}, failed=why)
+
     def leave(self, token: str) -> None:
         """For a worker: says that it needs the parameter servers no more."""
         self._card(token, {}, leaves=True)
 
-    def finish(self, members: list[str]) -> None:
-        """For the chief: lets the parameter servers end, as soon as no worker needs them."""
-        staying, begun = set(members), time.monotonic()
-        while staying and time.monotonic() - begun < _FAREWELL:
-            staying -= {card["token"] for card in self.cards() if card["leaves"]}
-            time.sleep(POLL_EVERY)
-        self.write({"finished": True})
+    def finish(self, gathering: str, members: list[str]) -> None:
+        """For the chief, when all is saved: lets the workers end, and then the parameter servers."""
+        with contextlib.suppress(*GONE):  # nobody needs them any more
+            self.write({"gathering": gathering, "members": members, "saved": True})
+            staying, begun = set(members), time.monotonic()
+            while staying and time.monotonic() - begun < _FAREWELL:
+                staying -= {card["token"] for card in self.cards() if card["leaves"]}
+                time.sleep(POLL_EVERY)
+            self.write({"finished": True})
 
-    def _card(self, token: str, trains: dict[str, Any], leaves: bool = False) -> None:
-        card = {"worker": self._cluster.task, "token": token, "trains": trains, "leaves": leaves}
+    def wait_until_saved(self, gathering: str) -> None:
+        """For a worker that has done its last iteration.
+
+        Raises:
+            Paused: the chief gathers all again, because it could not save.
+        """
+        waiting = Waiting(self._cluster, self._patience)
+        while True:
+            note = self.note()
+            if note.get("finished"):
+                return
+            self.check_goes_on(note)
+            if note.get("gathering") != gathering:
+                raise Paused("The chief gathers the workers again.")
+            if note.get("saved"):
+                return
+            waiting.look(lambda: self._cluster.silent([("chief", 0)]))
+            time.sleep(POLL_EVERY)
+
+    def _card(self, token: str, trains: dict[str, Any], leaves: bool = False, failed: str = "") -> None:
+        card = {"worker": self._cluster.task, "token": token, "trains": trains, "leaves": leaves, "failed": failed}
         self._sess.run(self._hand_in, {self._new: json.dumps(card)})
 
 
@@ -219,14 +259,18 @@ def serve(cluster: Cluster, server: tf.train.Server, patience: float) -> None:
             time.sleep(POLL_EVERY * 5)
 
 
+def is_gone(error: BaseException) -> bool:
+    """Whether a parameter server is what is wrong, in an error or in what it was made of."""
+    return isinstance(error, GONE) or isinstance(error.__cause__, GONE)
+
+
 @contextlib.contextmanager
-def telling(lobby: Lobby) -> Iterator[None]:
-    """For the chief: tells the others of an error that ends it."""
+def telling(lobby: Lobby, token: str | None = None) -> Iterator[None]:
+    """Tells the others of an error that ends the chief, or the worker that has a token."""
     try:
         yield
-    except (*GONE, Paused):
-        raise
     except Exception as error:
-        with contextlib.suppress(tf.errors.OpError):
-            lobby.write({"failed": str(error)})
+        if not is_gone(error) and not isinstance(error, Paused):
+            with contextlib.suppress(tf.errors.OpError):
+                lobby.fail(str(error), token)
         raise

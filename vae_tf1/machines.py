@@ -1,6 +1,5 @@
 """The machines of a cluster: which there are, which of them answer, and how long the others are waited for."""
 
-import functools
 import os
 import socket
 import time
@@ -16,6 +15,7 @@ from vae_tf1.sessions import session_config
 
 LOOK_EVERY = 2.0  # seconds after which a process looks around, when nothing has happened
 POLL_EVERY = 0.1  # seconds
+_LONG = 30  # seconds that a step of healthy machines may take before an interrupt breaks it off
 Member = tuple[str, int]  # job and task
 
 
@@ -102,7 +102,7 @@ class Cluster(NamedTuple):
     def _answers(self, member: Member) -> bool:
         host, _, port = dict(self.addresses)[member[0]][member[1]].rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
         except OSError:
             return False
         return True
@@ -114,13 +114,18 @@ class Cluster(NamedTuple):
         return tf.Session(server.target, graph, tf.ConfigProto(device_filters=filters, operation_timeout_in_ms=timeout))
 
 
-@functools.cache  # TensorFlow can't stop a server, so a process that trains again uses the one that it has
+# TensorFlow can't stop a server, so a process that trains again uses the one that it has.
+_servers: dict[Cluster, tf.train.Server] = {}
+
+
 def started(cluster: Cluster, batch_size: int) -> tf.train.Server:
     """The server of this process, with threads for batches of that size.
 
     Raises:
         OSError: its port can't be listened at.
     """
+    if cluster in _servers:
+        return _servers[cluster]
     port = dict(cluster.addresses)[cluster.job][cluster.task].rpartition(":")[2]
     try:
         with socket.socket() as probe:  # TensorFlow's message would not say which port, nor what is wrong
@@ -133,7 +138,8 @@ def started(cluster: Cluster, batch_size: int) -> tf.train.Server:
         ) from error
     with stderr_held_back():
         config = session_config(batch_size=batch_size)
-        return tf.train.Server(cluster.spec, cluster.job, cluster.task, config=config)
+        _servers[cluster] = tf.train.Server(cluster.spec, cluster.job, cluster.task, config=config)
+    return _servers[cluster]
 
 
 class Waiting:
@@ -159,16 +165,17 @@ class Waiting:
             KeyboardInterrupt: of `interrupts`.
             TimeoutError: it has taken longer than `patience`.
         """
-        interrupts.raise_noted()
         waited = time.monotonic() - self._begun
         if waited < LOOK_EVERY:
             return
         members = awaited()
+        if members or waited > _LONG:  # else what is waited for is under way
+            interrupts.raise_noted()
         if waited > self._patience:
             me = self._cluster.named(self._cluster.me)
             if not members:
                 raise TimeoutError(
-                    f"{me} has waited {self._patience:.0f} s for an iteration, though all machines answer; look at "
+                    f"{me} has waited {self._patience:.0f} s for the others, though all of them answer; look at "
                     "what the others say, and start them again, or pass a greater patience."
                 )
             raise TimeoutError(

@@ -11,7 +11,7 @@ from tensorflow.core.framework.attr_value_pb2 import AttrValue
 
 from vae_tf1._startup import stderr_held_back
 from vae_tf1.data_set import Datasets
-from vae_tf1.graph import trained_of, variables_of
+from vae_tf1.graph import trained_of, upstream_of, variables_of
 from vae_tf1.initial_checkpoint import restore_initial
 from vae_tf1.lobby import Gone, Lobby
 from vae_tf1.machines import LOOK_EVERY, Cluster, Member, Waiting
@@ -50,9 +50,10 @@ def run_of(part: Part, lobby: Lobby, name: str, members: Sequence[str] = ()) -> 
         members: the tokens of those whom the chief has gathered.
     """
     cluster, graph, made = part.cluster, tf.Graph(), []
+    number = cluster.trainers.index(cluster.me)
 
     def synchronous(optimizer: tf.train.Optimizer) -> tf.train.Optimizer:
-        made.append(_Synchronous(optimizer, len(cluster.trainers)))
+        made.append(Synchronous(optimizer, len(cluster.trainers), number))
         return made[-1]
 
     worker_device = f"/job:{cluster.job}/task:{cluster.task}"
@@ -61,11 +62,10 @@ def run_of(part: Part, lobby: Lobby, name: str, members: Sequence[str] = ()) -> 
             tf.train.get_or_create_global_step()
             with _quiet():
                 vae = part.build(synchronous)
-        _draw_own_noise(vae, cluster.trainers.index(cluster.me))
+        _draw_own_noise(vae, number)
         if cluster.job == "chief":  # whose step applies the mean of the gradients, too
-            update = made[0].get_chief_queue_runner().enqueue_ops
-            vae = vae._replace(train_step=tf.group(vae.train_step, *update))
-    sess = cluster.session(part.server, graph)
+            vae = vae._replace(train_step=tf.group(vae.train_step, *made[0].update))
+    sess = cluster.session(part.server, graph, timeout=int(1000 * part.patience))
     try:
         yield _PartOfRun(part, lobby, name, members, sess, vae, made[0])
     finally:
@@ -84,21 +84,46 @@ def _quiet() -> Iterator[None]:
         tf.logging.set_verbosity(before)
 
 
-class _Synchronous(tf.train.SyncReplicasOptimizer):
-    """Averages the gradients of all; the step is counted in the graph's global step."""
+class Synchronous(tf.train.SyncReplicasOptimizer):
+    """Averages the gradients of all; the step is counted in the graph's global step.
 
-    def __init__(self, optimizer: tf.train.Optimizer, replicas: int):
+    The queue of TensorFlow's own is shared, so that a fast replica could take the token of a slow one, and count twice.
+    Here each has a queue for itself.
+
+    Attributes:
+        update: operations with which the chief applies the mean, and lets all go on.
+    """
+
+    def __init__(self, optimizer: tf.train.Optimizer, replicas: int, number: int):
         super().__init__(optimizer, replicas, replicas)
+        self._replicas, self._number = replicas, number
+        self.update: list[tf.Operation] = []
 
     def apply_gradients(self, grads_and_vars, global_step=None, name=None):
-        if global_step is None:
-            global_step = tf.train.get_or_create_global_step()
+        of_graph = tf.train.get_or_create_global_step()
+        if global_step is not None and global_step is not of_graph:
+            raise ValueError(
+                f"build counts its steps in {global_step.op.name}; on a cluster, let it be "
+                "tf.train.get_or_create_global_step()."
+            )
         grads_and_vars = list(grads_and_vars)
         with tf.init_scope():  # now, because the names of those that are made in `super()` would lack this scope
             self._opt._create_slots([variable for gradient, variable in grads_and_vars if gradient is not None])
-        step = super().apply_gradients(grads_and_vars, global_step, name)
+        step = super().apply_gradients(grads_and_vars, of_graph, name).op
         self.ready_for_local_init_op.mark_used()  # or TensorFlow complains that it was not
-        return step.op
+        (dequeue,) = [
+            operation for operation in upstream_of([step]) if operation.name.startswith("sync_token_q_Dequeue")
+        ]
+        (enqueue,) = self.get_chief_queue_runner().enqueue_ops
+        with tf.device(of_graph.device):
+            queues = [
+                tf.FIFOQueue(-1, [of_graph.dtype.base_dtype], [[]], shared_name=f"token_of_{number}")
+                for number in range(self._replicas)
+            ]
+            self.update = [queue.enqueue(enqueue.inputs[1][0]) for queue in queues]
+            with tf.control_dependencies(dequeue.control_inputs):  # all gradients have been handed in
+                token = queues[self._number].dequeue()
+        return tf.assign(self._local_step, token).op
 
 
 def _draw_own_noise(vae: VAE, number: int) -> None:
@@ -119,9 +144,16 @@ class _PartOfRun(Run):
         self._chief = part.cluster.job == "chief"
         steps = plain_steps(sess, vae, part.data.train.black_and_white)
         super().__init__(sess, vae, part.data, part.batch_size, self._awaited(steps))
-        if self._chief:
-            with sess.graph.as_default():
+        with sess.graph.as_default():
+            self._global_step = tf.train.get_global_step()
+            if self._chief:
                 sess.run(tf.global_variables_initializer())
+        names = {variable.op.name for variable in self.variables}
+        if missing := [v.op.name for v in variables_of(part.alone) if v.op.name not in names]:
+            raise ValueError(
+                f"build has made {missing[0]} on one machine, but not on the cluster; let it make the same variables, "
+                "in the same scopes, each time."
+            )
 
     @property
     def variables(self) -> list[tf.Variable]:
@@ -145,7 +177,7 @@ class _PartOfRun(Run):
             self.sess.run(self._optimizer.local_step_init_op)
             return
         with self.sess.graph.as_default():
-            self.sess.run(tf.train.get_global_step().assign(self.done))
+            self.sess.run(self._global_step.assign(self.done))
         self.sess.run(self._optimizer.chief_init_op)
         state, arrays = self.state()
         self._lobby.start(self._name, self._members, {**state, "done": self.done}, arrays)
@@ -153,11 +185,13 @@ class _PartOfRun(Run):
     def step(self, iterations: int, report_every: int) -> Report | None:
         try:
             report = super().step(iterations, report_every)
-        except (KeyboardInterrupt, Paused):  # what has been drawn for this iteration is drawn again
-            done, state = self._known
+        except (KeyboardInterrupt, Paused, TimeoutError) as error:
+            done, state = self._known  # what has been drawn for this iteration is drawn again
             self.data.set_state(state)
             for _ in range(done, self.done):
                 self.data.train.next_rows(self.batch_size)
+            if self._chief and self.sess.run(self._global_step) != self.done:
+                raise Gone("the iteration was done after all") from error
             raise
         if report is not None:
             self._known = self.done, self.data.get_state()
@@ -195,7 +229,7 @@ class _PartOfRun(Run):
             self._lobby.check_goes_on(note)
             if note.get("gathering") != self._name:
                 raise Paused("The chief gathers the workers again.")
-        elif new := [card for card in self._lobby.cards() if card["token"] not in self._members]:
+        elif new := [card for card in self._lobby.cards_of_others(self._members) if not card["leaves"]]:
             back = cluster.named(*(("worker", worker) for worker in sorted({card["worker"] for card in new})))
             raise Paused(f"{back} has come back; training goes on after {self.done} iterations.")
         return silent

@@ -242,7 +242,7 @@ def trained_to_the_end(run: Run, iterations, report_every, checkpoint_dir, initi
                     progress.clear()  # so that what the caller prints stands on a line of its own
                     yield report
                     progress.refresh()
-        except (KeyboardInterrupt, GeneratorExit, Paused):
+        except (KeyboardInterrupt, GeneratorExit, Paused, TimeoutError):
             if store is not None:
                 store.save()
             raise
