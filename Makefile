@@ -40,7 +40,7 @@ build/mathjax/config/local/local.js: $(READY)
 	@echo 'MathJax.Hub.Config({"HTML-CSS": {availableFonts: [], webFont: "STIX-Web", imageFont: null}});' \
 		'MathJax.Ajax.loadComplete("[MathJax]/config/local/local.js");' > $@
 
-cluster: $(READY)  ## Train on a parameter server, a chief and a worker, all on this machine; three minutes
+cluster: $(READY)  ## Train on a parameter server, a chief and a worker, all on this machine; four minutes
 	@rm -rf build/checkpoints-of-cluster
 	@bash -c 'time $(BIN)/python -m vae_tf1.cluster --workers 2 --batch-size 50 --data-dir data \
 		--checkpoint-dir build/checkpoints-of-cluster'
