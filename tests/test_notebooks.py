@@ -168,7 +168,7 @@ def test_the_cells_and_the_package_are_the_same_model_and_run_twice(tmp_path, mo
     def twice(cell):
         if "for i in range(iterations)" not in cell.source:
             return [cell, cell]
-        stop = own("import signal, threading; threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()")
+        stop = own("import signal, threading; threading.Timer(4, os.kill, (os.getpid(), signal.SIGINT)).start()")
         return [stop, own(cell.source.replace("range(iterations)", "range(10**6)")), *graph, cell]
 
     monkeypatch.delenv("VAE_TF1_DATA_DIR")
