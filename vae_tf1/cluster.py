@@ -219,6 +219,7 @@ def roles_here(workers: int) -> dict[Member, str]:
 
 def _run_here(workers: int, arguments: list[str]) -> int:
     """Runs all processes of a cluster; the first that fails ends the others. Returns an exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through the `finally` below
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "vae_tf1.cluster", *arguments],
