@@ -60,6 +60,9 @@ def train(
 ) -> Iterator[Report]:
     """Takes this process's part in training on a cluster, whose addresses and whose own role are in TF_CONFIG.
 
+        from vae_tf1 import build_vae, cluster, read_data_sets  # before TensorFlow, whose messages it holds back
+        import tensorflow.compat.v1 as tf
+
         def build(synchronous):
             return build_vae(seed=0, hidden_units=1024, optimizer=synchronous(tf.train.AdamOptimizer()))
 
@@ -88,9 +91,10 @@ def train(
         part of the batches.
 
     Raises:
-        OSError: the address of this process can't be listened at, or a directory can't be written.
+        OSError: the port of this process can't be listened at, or a directory can't be written.
         RuntimeError: another machine has failed, or the chief has finished already.
-        TimeoutError: others could not be reached within `patience`.
+        TimeoutError: others could not be reached within `patience`. (A parameter server's address at which something
+            else answers is not noticed: the process waits without end.)
         TypeError, ValueError: TF_CONFIG is wrong, a worker's model, data or arguments are not the chief's; or as
             `vae_tf1.train`.
         FloatingPointError: as `vae_tf1.train`.

@@ -91,16 +91,20 @@ class Cluster(NamedTuple):
     def me(self) -> Member:
         return self.job, self.task
 
+    def address(self, member: Member) -> str:
+        job, task = member
+        return dict(self.addresses)[job][task]
+
     def named(self, *members: Member) -> str:
         """Such as "worker 0 (10.0.0.2:2222) and worker 1 (10.0.0.3:2222)"."""
-        return " and ".join(f"{job} {task} ({dict(self.addresses)[job][task]})" for job, task in members)
+        return " and ".join(f"{job} {task} ({self.address((job, task))})" for job, task in members)
 
     def silent(self, members: list[Member] | None = None) -> list[Member]:
         """Those, of all, at whose address nobody answers."""
         return [member for member in members or [*self.servers, *self.trainers] if not self._answers(member)]
 
     def _answers(self, member: Member) -> bool:
-        host, _, port = dict(self.addresses)[member[0]][member[1]].rpartition(":")
+        host, _, port = self.address(member).rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
         except OSError:
@@ -126,7 +130,7 @@ def started(cluster: Cluster, batch_size: int) -> tf.train.Server:
     """
     if cluster in _servers:
         return _servers[cluster]
-    port = dict(cluster.addresses)[cluster.job][cluster.task].rpartition(":")[2]
+    port = cluster.address(cluster.me).rpartition(":")[2]
     try:
         with socket.socket() as probe:  # TensorFlow's message would not say which port, nor what is wrong
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -162,7 +166,7 @@ class Waiting:
             awaited: those that are waited for; not asked for in the first seconds.
 
         Raises:
-            KeyboardInterrupt: of `interrupts`.
+            KeyboardInterrupt: `interrupts` has noted one, and those who are waited for do not answer, or take long.
             TimeoutError: it has taken longer than `patience`.
         """
         waited = time.monotonic() - self._begun

@@ -218,7 +218,7 @@ class _PartOfRun(Run):
         Raises:
             Gone: a parameter server is among them.
             Paused: a worker has come back, or the chief gathers all again.
-            RuntimeError: the chief has failed.
+            RuntimeError: the chief has failed, or a worker of this gathering.
         """
         cluster = self._part.cluster
         silent = cluster.silent()

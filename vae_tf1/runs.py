@@ -209,7 +209,7 @@ class Paused(Exception):  # noqa: N818 (nothing is wrong)
 
 
 def trained_to_the_end(run: Run, iterations, report_every, checkpoint_dir, initial_checkpoint, log_dir):
-    """The generator that `training.train` returns."""
+    """Trains, and yields reports; what `training.train` returns, and the chief's part of `cluster.train`."""
     with contextlib.ExitStack() as stack:
         store = summaries = None
         if checkpoint_dir is not None:
