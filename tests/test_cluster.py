@@ -18,11 +18,12 @@ import tensorflow.compat.v1 as tf
 
 import vae_tf1
 from vae_tf1 import cluster
-from vae_tf1.cluster import roles_here
 from vae_tf1.graph import upstream_of
-from vae_tf1.machines import Cluster, Waiting, started
+from vae_tf1.machines import Cluster, started
 from vae_tf1.mnist import BUILTIN_DIR
+from vae_tf1.processes import roles_here
 from vae_tf1.replica import Synchronous
+from vae_tf1.waiting import Waiting
 
 MEMBER = Path(cluster_member.__file__)
 # Of weights that 21 steps of Adam have moved by up to 2e-2: rounding, which Adam enlarges where gradients are tiny.
@@ -123,8 +124,10 @@ def trained(tmp_path_factory):
     with cluster_of(member(directory, 21, 50), directory) as processes:
         assert set(processes.wait().values()) == {0}, processes.outputs()
         assert re.fullmatch(r"(Waiting for .*\n)*Iteration 0: \d+\.\d\d nats\n", processes.said(("chief", 0)))
-        for who in ("worker", 0), ("ps", 0):  # on a busy machine, one may be ready seconds before another
-            assert re.fullmatch(r"(Waiting for chief 0 \(\S+\)\.\n)*", processes.said(who))
+        # On a busy machine, one may be ready seconds before another.
+        begins = r"Training with the chief from iteration 0 on\.\n"
+        assert re.fullmatch(rf"(Waiting for .*\n)*{begins}", processes.said(("worker", 0)))
+        assert re.fullmatch(r"(Waiting for .*\n)*", processes.said(("ps", 0)))
     return directory / "checkpoints"
 
 
@@ -181,7 +184,8 @@ def test_a_cluster_goes_on_from_the_checkpoint_of_one_machine_and_the_program_ev
         ({"cluster": {"ps": ["127.0.0.1:1"]}}, "exactly one chief"),
         ({"cluster": {**ADDRESSES, "master": ["h:1"]}}, 'the job "master"'),
         ({"cluster": {**ADDRESSES, "ps": []}}, "at least one ps"),
-        ({"cluster": ADDRESSES}, 'of type "None", which has no address'),
+        ({"cluster": ADDRESSES}, "does not say which of them this machine is"),
+        ({"cluster": ADDRESSES, "task": {"type": "worker"}}, "does not say which of them this machine is"),
         ({"cluster": ADDRESSES, "task": {"type": "evaluator", "index": 0}}, 'of type "evaluator"'),
         ({"cluster": ADDRESSES, "task": {"type": "worker", "index": 1}}, "is worker 1, but has 1 of them"),
         ({"cluster": {**ADDRESSES, "worker": ["nowhere"]}, "task": {"type": "ps", "index": 0}}, 'address "nowhere"'),
@@ -234,7 +238,7 @@ def test_a_port_in_use_is_one_sentence():
 
 
 def test_a_wait_says_for_whom_and_ends(monkeypatch, capsys):
-    monkeypatch.setattr(vae_tf1.machines, "LOOK_EVERY", 0)
+    monkeypatch.setattr(vae_tf1.waiting, "LOOK_EVERY", 0)
     of_three = Cluster(tuple((job, tuple(hosts)) for job, hosts in ADDRESSES.items()), "chief", 0)
     waiting = Waiting(of_three, patience=60)
     for _ in range(2):
@@ -243,6 +247,7 @@ def test_a_wait_says_for_whom_and_ends(monkeypatch, capsys):
     waiting = Waiting(of_three, patience=0)
     with pytest.raises(TimeoutError, match=r"chief 0 \(\S+\) has waited 0 s for worker 0 \(127\.0\.0\.1:3\); start"):
         waiting.look(lambda: [("worker", 0)])
+    waiting.look(lambda: [])  # it has come back: the wait begins anew
     with pytest.raises(TimeoutError, match="though all of them answer"):
         waiting.look(lambda: [])
 
@@ -268,7 +273,7 @@ def test_a_worker_that_shuffles_otherwise_is_refused_and_the_others_wait_for_a_r
         processes.command = [*right, "1"]  # the same digits, shuffled by another seed
         processes.start(("worker", 0))
         assert processes.running["worker", 0].wait(60) == 1
-        reason = r"The data seed of worker 0 is 1, that of the chief 0; make them equal\."
+        reason = r"worker 0 has data seed 1, the chief has 0; make them equal\."
         assert re.search(reason, processes.said(("worker", 0)))
         assert re.search(reason, processes.said(("chief", 0)))
         processes.command = right
@@ -306,18 +311,146 @@ def test_a_process_that_is_killed_and_started_again_goes_on_and_the_numbers_are_
     assert largest_difference(weights_in(tmp_path / "checkpoints"), unharmed) == 0
 
 
+def iterations_saved(directory):
+    return int(tf.train.latest_checkpoint(str(directory / "checkpoints")).split("iterations-")[1].split("/")[0])
+
+
 @pytest.mark.slow
-def test_an_interrupt_ends_a_process_that_waits(tmp_path):
-    with cluster_of(member(tmp_path, 100_000, 50), tmp_path) as processes:
+@pytest.mark.parametrize("lost", [[], [("worker", 0)], [("worker", 0), ("ps", 0)]])
+def test_an_interrupt_of_the_chief_ends_the_cluster(tmp_path, lost):
+    """Also while it waits for others; what a parameter server still holds is saved."""
+    options = ("--iterations=100000", "--batch-size=50", "--report-every=100", "--patience=60")
+    with cluster_of(program(tmp_path, BUILTIN_DIR, *options), tmp_path) as processes:
         processes.wait_until_said(("chief", 0), "Iteration 100:")
         time.sleep(1)
-        processes.kill(("worker", 0))
-        processes.wait_until_said(("chief", 0), r"Waiting for worker 0 \(\S+\)\.")
-        for who in ("chief", 0), ("ps", 0):
-            processes.running[who].send_signal(signal.SIGINT)
-            processes.running[who].wait(20)
-    done = int(tf.train.latest_checkpoint(str(tmp_path / "checkpoints")).split("iterations-")[1].split("/")[0])
-    assert done > 101  # which the report of iteration 100 has saved
+        for who in lost:
+            processes.kill(who)
+        if lost:
+            processes.wait_until_said(("chief", 0), r"Waiting for .*worker 0 \(\S+\)\.")
+        processes.running["chief", 0].send_signal(signal.SIGINT)
+        assert processes.running["chief", 0].wait(30) == 130, processes.outputs()
+        assert "Stopped; start all again" in processes.said(("chief", 0))
+        for who in processes.roles.keys() - {("chief", 0), *lost}:
+            assert processes.running[who].wait(30) == 1, processes.outputs()
+            assert "The chief has ended: it was stopped" in processes.said(who)
+    if ("ps", 0) not in lost:
+        assert iterations_saved(tmp_path) > 101  # which the report of iteration 100 has saved
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [("chief", 0), ("ps", 0)])
+def test_when_nobody_comes_back_all_end_within_their_patience(tmp_path, lost):
+    options = ("--iterations=100000", "--batch-size=50", "--report-every=100", "--patience=20")
+    with cluster_of(program(tmp_path, BUILTIN_DIR, *options), tmp_path, workers=3) as processes:
+        processes.wait_until_said(("chief", 0), "Iteration 100:")
+        processes.kill(lost)
+        staying = processes.roles.keys() - {lost}
+        begun = time.monotonic()
+        for who in staying:
+            assert processes.running[who].wait(60) == (0 if lost == who else 1), processes.outputs()
+        assert time.monotonic() - begun < 50
+        for who in staying:
+            assert re.search(r"has waited 20 s for .*; start what is missing|The chief has ended", processes.said(who))
+            assert "Traceback" not in processes.said(who)
+
+
+@pytest.mark.slow
+def test_where_something_else_answers_nobody_waits_without_end(tmp_path):
+    """At the address of the parameter server: a server that is none of TensorFlow's, one that says nothing at all."""
+    with socket.socket() as says_nothing, cluster_of(["true"], tmp_path) as processes:
+        processes.wait()
+        says_nothing.bind(("127.0.0.1", 0))
+        says_nothing.listen()
+        roles = {who: json.loads(role) for who, role in processes.roles.items()}
+        address = f"127.0.0.1:{says_nothing.getsockname()[1]}"
+        for role in roles.values():
+            role["cluster"]["ps"] = [address]
+        processes.roles = {who: json.dumps(role) for who, role in roles.items() if who != ("ps", 0)}
+        processes.running.clear()
+        processes.command = list(map(str, program(tmp_path, BUILTIN_DIR, "--patience=10")))
+        for who in processes.roles:
+            processes.start(who)
+        assert set(processes.wait(120).values()) == {1}, processes.outputs()
+        for who in processes.roles:
+            assert re.search(rf"has waited 10 s for ps 0 \({address}\).*; start what is missing", processes.said(who))
+
+
+@pytest.mark.slow
+def test_the_parameter_server_of_another_cluster_is_refused_and_the_other_is_not_disturbed(tmp_path, unharmed):
+    with cluster_of(program(tmp_path, BUILTIN_DIR, *NOISY), tmp_path / "first") as first:
+        first.wait_until_said(("chief", 0), "Iteration 300:")
+        with cluster_of(["true"], tmp_path / "second") as second:
+            second.wait()
+            roles = {who: json.loads(role) for who, role in second.roles.items()}
+            there = json.loads(first.roles["ps", 0])["cluster"]
+            for role in roles.values():
+                role["cluster"]["ps"] = there["ps"]
+            second.roles = {who: json.dumps(role) for who, role in roles.items() if who != ("ps", 0)}
+            second.running.clear()
+            second.command = list(map(str, program(tmp_path / "second", BUILTIN_DIR, *NOISY)))
+            for who in second.roles:
+                second.start(who)
+            assert set(second.wait(120).values()) == {1}, second.outputs()
+            for who in second.roles:
+                assert re.search(rf"ps 0 \({there['ps'][0]}\) serves another cluster, or has", second.said(who))
+        assert set(first.wait().values()) == {0}, first.outputs()
+        assert "lost" not in first.outputs()
+    assert largest_difference(weights_in(tmp_path / "checkpoints"), unharmed) == 0
+
+
+def children_of(process):
+    """The processes that `process` has started, by their role."""
+    found = {}
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = (directory / "stat").read_text().rpartition(")")[2].split()[1]
+            environment = dict(each.partition("=")[::2] for each in (directory / "environ").read_text().split("\0"))
+            if int(parent) == process.pid:
+                task = json.loads(environment["TF_CONFIG"])["task"]
+                found[task["type"], task["index"]] = int(directory.name)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="asks Linux which processes there are")
+@pytest.mark.parametrize(
+    ("kill", "number", "status", "said"),
+    [
+        ("worker", signal.SIGKILL, 1, r"worker 0 was ended by signal 9; the others are ended, too\.\n"),
+        (None, signal.SIGTERM, 143, ""),
+        (None, signal.SIGINT, 130, r"Stopped; start all again .*\n"),
+    ],
+)
+def test_all_processes_on_one_machine_end_together(tmp_path, kill, number, status, said):
+    command = program(tmp_path, BUILTIN_DIR, "--workers=2", "--report-every=100", "--batch-size=50")
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CONFIG"}
+    with subprocess.Popen(
+        list(map(str, command)),
+        env={**environment, "TQDM_DISABLE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            for line in process.stdout:
+                if line.startswith("Iteration 100:"):
+                    break
+            children = children_of(process)
+            assert children.keys() == {("ps", 0), ("chief", 0), ("worker", 0)}
+            if kill is not None:
+                os.kill(children[kill, 0], number)
+            elif number == signal.SIGINT:  # as Ctrl-C: to all of them
+                os.killpg(process.pid, number)
+            else:
+                process.send_signal(number)
+            rest = process.stdout.read()
+            assert process.wait(60) == status
+            assert re.fullmatch(rf"(Iteration .*\n)*{said}", rest)
+            assert not [pid for pid in children.values() if Path(f"/proc/{pid}").exists()]
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.slow

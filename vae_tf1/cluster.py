@@ -12,11 +12,8 @@ with batches of B are one machine with batches of N * B.
 
 import argparse
 import contextlib
-import json
+import io
 import os
-import signal
-import socket
-import subprocess
 import sys
 import time
 import uuid
@@ -32,15 +29,17 @@ from vae_tf1.evaluation import evaluate
 from vae_tf1.graph import check_vae, tensors_of, variables_of
 from vae_tf1.initial_checkpoint import restore_initial
 from vae_tf1.input_data import read_data_sets
-from vae_tf1.lobby import GONE, Lobby, is_gone, serve, telling
-from vae_tf1.machines import LOOK_EVERY, Cluster, Member, started, wait_for_servers
+from vae_tf1.machines import Cluster, started
 from vae_tf1.model import VAE, build_vae
 from vae_tf1.noise import check_repeatable
-from vae_tf1.replica import Build, Part, run_of
+from vae_tf1.processes import run_here
+from vae_tf1.rendezvous import Rendezvous, told
+from vae_tf1.replica import Build, Replica, quiet, run_of
 from vae_tf1.reports import Report
 from vae_tf1.runs import Paused, trained_to_the_end
 from vae_tf1.sessions import session_config
 from vae_tf1.training import check_arguments
+from vae_tf1.waiting import LOOK_EVERY, LOST, Waiting, is_lost, wait_for_servers
 
 _FAILURES, _LASTING = 3, 60  # so many failures, each within so many seconds, are too many
 Reports = Generator[Report, None, None]
@@ -84,7 +83,7 @@ def train(
         iterations, report_every: as of `vae_tf1.train`.
         batch_size: images per step of the chief and each worker.
         checkpoint_dir, initial_checkpoint, log_dir: as of `vae_tf1.train`; of the chief.
-        patience: seconds to wait for a machine that does not answer.
+        patience: seconds without any progress after which this process gives up.
 
     Returns:
         A generator of `Report`s. This process takes part only while it is iterated over. Losses are of the chief's
@@ -93,39 +92,40 @@ def train(
     Raises:
         OSError: the port of this process can't be listened at, or a directory can't be written.
         RuntimeError: another machine has failed, or the chief has finished already.
-        TimeoutError: others could not be reached within `patience`. (A parameter server's address at which something
-            else answers is not noticed: the process waits without end.)
+        TimeoutError: others have not come, or come back, within `patience`.
         TypeError, ValueError: TF_CONFIG is wrong, a worker's model, data or arguments are not the chief's; or as
             `vae_tf1.train`.
         FloatingPointError: as `vae_tf1.train`.
     """
     cluster = Cluster.from_environment()
+    if not patience > 0:
+        raise ValueError(f"patience is {patience}; pass some seconds.")
+    waiting = Waiting(cluster, patience)
     if cluster.job == "ps":
-        return _nothing_but_serve(cluster, batch_size, patience)
+        return _nothing_but_serve(cluster, started(cluster, batch_size), waiting)
     if data is None:
         raise TypeError("data is None, which will do for a parameter server alone; pass what read_data_sets returns.")
     if cluster.job == "chief" and checkpoint_dir is None:
         raise TypeError("checkpoint_dir is None; pass a directory, from which the cluster goes on after a failure.")
-    alone = _alone(build)
-    everyone = len(cluster.trainers) * batch_size
-    check_arguments(alone, data, iterations, everyone, report_every)
+    model = _of_one_machine(build)
+    of_all = len(cluster.trainers) * batch_size
+    check_arguments(model, data, iterations, of_all, report_every)
     if data.seed is None:
         raise ValueError("data has no seed, so each machine would shuffle it differently; pass one to read_data_sets.")
-    part = Part(cluster, started(cluster, batch_size), build, alone, data, everyone, patience)
+    replica = Replica(cluster, started(cluster, batch_size), waiting, build, model, data, of_all)
     trains = {
-        **part.identity(),
-        "list of addresses": json.dumps(dict(cluster.addresses)),
+        **replica.identity(),
         "batch_size": int(batch_size),
         "iterations": int(iterations),
         "report_every": int(report_every),
     }
     if cluster.job == "chief":
         files = {"checkpoint_dir": checkpoint_dir, "initial_checkpoint": initial_checkpoint, "log_dir": log_dir}
-        return _until_done(part, lambda lobby: _as_chief(part, lobby, trains, files))
-    return _until_done(part, lambda lobby: _as_worker(part, lobby, trains))
+        return _until_done(replica, lambda rendezvous: _as_chief(replica, rendezvous, trains, files))
+    return _until_done(replica, lambda rendezvous: _as_worker(replica, rendezvous, trains))
 
 
-def _alone(build: Build) -> VAE:
+def _of_one_machine(build: Build) -> VAE:
     """The model as one machine trains it, in a graph of its own: what checkpoints are of."""
     made = []
 
@@ -134,7 +134,8 @@ def _alone(build: Build) -> VAE:
         return optimizer
 
     with tf.Graph().as_default():
-        vae = build(synchronous)
+        with quiet():
+            vae = build(synchronous)
         check_vae(vae)
         if len(made) != 1:
             raise ValueError(
@@ -145,28 +146,29 @@ def _alone(build: Build) -> VAE:
     return vae
 
 
-def _nothing_but_serve(cluster: Cluster, batch_size: int, patience: float) -> Iterator[Report]:
-    serve(cluster, started(cluster, batch_size), patience)
+def _nothing_but_serve(cluster: Cluster, server: tf.train.Server, waiting: Waiting) -> Iterator[Report]:
+    with Rendezvous(cluster, server, waiting) as rendezvous:
+        rendezvous.serve()
     yield from ()
 
 
-def _until_done(part: Part, attempt: Callable[[Lobby], Reports]) -> Iterator[Report]:
+def _until_done(replica: Replica, attempt: Callable[[Rendezvous], Reports]) -> Iterator[Report]:
     """Takes part in the cluster, as often as it is gathered."""
-    start = part.data.get_state()
+    start = replica.data.get_state()
     failures = 0
     while True:
-        part.data.set_state(start)
+        replica.data.set_state(start)
         begun = time.monotonic()
         try:
-            wait_for_servers(part.cluster, part.patience)
-            lobby = Lobby(part.cluster, part.server, part.patience)
-            with lobby, contextlib.closing(attempt(lobby)) as reports:
+            wait_for_servers(replica.cluster, replica.waiting)
+            rendezvous = Rendezvous(replica.cluster, replica.server, replica.waiting)
+            with rendezvous, contextlib.closing(attempt(rendezvous)) as reports:
                 yield from reports
             return
         except Paused as paused:
             tqdm.write(str(paused))
         except Exception as error:
-            if not is_gone(error):
+            if not is_lost(error):
                 raise
             if isinstance(error.__cause__, KeyboardInterrupt):
                 raise KeyboardInterrupt from error
@@ -174,81 +176,41 @@ def _until_done(part: Part, attempt: Callable[[Lobby], Reports]) -> Iterator[Rep
             if failures > _FAILURES:
                 raise RuntimeError(
                     f"The parameter servers have failed {failures} times, each within {_LASTING} s "
-                    f"({str(error).strip().splitlines()[-1]}); look at what they say, and start all again."
+                    f"({_sentence(error)}); look at what they say, and start all again."
                 ) from error
-            tqdm.write(f"A parameter server was lost ({type(error).__name__}); going on from the last checkpoint.")
+            tqdm.write(f"A parameter server was lost ({_sentence(error)}); going on from the last checkpoint.")
             time.sleep(LOOK_EVERY)  # for one that is about to end, but still answers
 
 
-def _as_chief(part: Part, lobby: Lobby, trains: dict[str, Any], files: dict[str, Any]) -> Reports:
-    with telling(lobby):
-        members, name = lobby.gathered(trains), uuid.uuid4().hex
-        with run_of(part, lobby, name, members) as run:
+def _sentence(error: BaseException) -> str:
+    """The first line of what an error says; a session adds to TensorFlow's where in the graph it was."""
+    if isinstance(error, tf.errors.OpError) and isinstance(error.__context__, tf.errors.OpError):
+        error = error.__context__
+    said = error.message if isinstance(error, tf.errors.OpError) else str(error)
+    return next((line for line in said.splitlines() if line and not line.startswith("From /job:")), said)
+
+
+def _as_chief(replica: Replica, rendezvous: Rendezvous, trains: dict[str, Any], files: dict[str, Any]) -> Reports:
+    with told(rendezvous):
+        members, generation = rendezvous.gathered(trains), uuid.uuid4().hex
+        with run_of(replica, rendezvous, generation, members) as run:
             yield from trained_to_the_end(run, trains["iterations"], trains["report_every"], **files)
-        lobby.finish(name, members)
+        rendezvous.finish(generation, members)
 
 
-def _as_worker(part: Part, lobby: Lobby, trains: dict[str, Any]) -> Reports:
-    token, name, state, arrays = lobby.admitted(trains)
-    with telling(lobby, token):
-        with run_of(part, lobby, name) as run:
+def _as_worker(replica: Replica, rendezvous: Rendezvous, trains: dict[str, Any]) -> Reports:
+    token, generation, state, arrays = rendezvous.admitted(trains)
+    with told(rendezvous, token):
+        with run_of(replica, rendezvous, generation) as run:
             run.set_state(state["done"], state, arrays)
             run.begin()
+            tqdm.write(f"Training with the chief from iteration {run.done} on.")
             while run.done < trains["iterations"]:
                 run.step(trains["iterations"], trains["report_every"])
-        lobby.wait_until_saved(name)
-    with contextlib.suppress(*GONE):
-        lobby.leave(token)
+        rendezvous.wait_until_saved(generation)
+    with contextlib.suppress(*LOST):
+        rendezvous.leave(token)
     yield from ()
-
-
-def roles_here(workers: int) -> dict[Member, str]:
-    """A TF_CONFIG for each process of a cluster on this machine, at free ports of the loopback address.
-
-    Args:
-        workers: how many compute gradients, the chief among them.
-    """
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(1 + workers)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
-    cluster = {"ps": addresses[:1], "chief": addresses[1:2], "worker": addresses[2:]}
-    return {
-        (job, task): json.dumps({"cluster": cluster, "task": {"type": job, "index": task}})
-        for job, hosts in cluster.items()
-        for task in range(len(hosts))
-    }
-
-
-def _run_here(workers: int, arguments: list[str]) -> int:
-    """Runs all processes of a cluster; the first that fails ends the others. Returns an exit status."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through the `finally` below
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "vae_tf1.cluster", *arguments],
-            env={**os.environ, "TF_CONFIG": role},
-            # Ctrl-C comes to all of them; the chief shall save while the others are still there.
-            preexec_fn=None if job == "chief" else _ignore_interrupts,
-        )
-        for (job, _), role in roles_here(workers).items()
-    ]
-    try:
-        while None in (statuses := [process.poll() for process in processes]) and not any(statuses):
-            time.sleep(0.2)
-    except KeyboardInterrupt:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            processes[1].wait(timeout=60)
-        return 130
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    return int(any(process.returncode for process in processes))
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _evaluated(seed: int, checkpoint_dir: str, data: Datasets) -> str:
@@ -264,31 +226,41 @@ def main() -> int:
     parser.add_argument("--data-dir", required=True, help="where MNIST is kept, as of read_data_sets")
     parser.add_argument("--checkpoint-dir", required=True, help="where the chief writes checkpoints, and resumes")
     parser.add_argument("--iterations", type=int, default=20_000)
-    parser.add_argument("--batch-size", type=int, default=100, help="of the chief and of each worker")
+    parser.add_argument("--batch-size", type=_positive_int, default=100, help="of the chief and of each worker")
     parser.add_argument("--seed", type=int, default=0, help="of weights, noise and shuffling; the same on all machines")
-    parser.add_argument("--report-every", type=int, default=1_000, metavar="ITERATIONS")
+    parser.add_argument("--report-every", type=_positive_int, default=1_000, metavar="ITERATIONS")
     parser.add_argument("--initial-checkpoint", help="weights to start from, as of vae_tf1.train")
     parser.add_argument("--log-dir", help="where the chief writes for TensorBoard")
-    parser.add_argument("--patience", type=float, default=600, metavar="SECONDS", help="to wait for other machines")
     parser.add_argument(
-        "--workers", type=int, help="without TF_CONFIG: run so many on this machine, the chief among them"
+        "--patience", type=float, default=600, metavar="SECONDS", help="to wait for other machines without any progress"
+    )
+    parser.add_argument(
+        "--workers", type=_positive_int, help="without TF_CONFIG: run so many on this machine, the chief among them"
     )
     options = parser.parse_args()
     if options.workers is not None:
         if os.environ.get("TF_CONFIG"):
             parser.error("--workers is for one machine without TF_CONFIG, which is set")
-        if options.workers < 1:
-            parser.error("--workers must be 1 or more")
         given = {name.replace("_", "-"): value for name, value in vars(options).items() if value is not None}
         del given["workers"]
-        return _run_here(options.workers, [f"--{name}={value}" for name, value in given.items()])
+        return run_here(options.workers, [f"--{name}={value}" for name, value in given.items()])
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    sys.stdout.reconfigure(line_buffering=True)  # in a file, too, where one looks at what it says
     return _train_as_told(options)
+
+
+def _positive_int(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
 
 
 def _train_as_told(options: argparse.Namespace) -> int:
     def build(synchronous):
         return build_vae(seed=options.seed, optimizer=synchronous(tf.train.AdamOptimizer()))
 
+    cluster = None
     try:
         cluster = Cluster.from_environment()
         data = read_data_sets(options.data_dir, seed=options.seed) if cluster.job != "ps" else None
@@ -304,14 +276,16 @@ def _train_as_told(options: argparse.Namespace) -> int:
             patience=options.patience,
         )
         for report in reports:
-            print(f"Iteration {report.iteration}: {report.loss:.2f} nats", flush=True)
+            print(f"Iteration {report.iteration}: {report.loss:.2f} nats")
         if data is not None and cluster.job == "chief" and options.iterations:
             negative_elbo = _evaluated(options.seed, options.checkpoint_dir, data)
             print(f"Negative ELBO of the test images after {options.iterations} iterations: {negative_elbo} nats")
     except KeyboardInterrupt:
+        if cluster is not None and cluster.job == "chief":
+            print(f"Stopped; start all again to go on from the last checkpoint in {options.checkpoint_dir}.")
         return 130
     except (ArithmeticError, OSError, RuntimeError, TypeError, ValueError, tf.errors.OpError) as error:
-        print(str(error).splitlines()[0], file=sys.stderr)
+        print(_sentence(error), file=sys.stderr)
         return 1
     return 0
 

@@ -1,21 +1,20 @@
-"""The machines of a cluster: which there are, which of them answer, and how long the others are waited for."""
+"""The machines of a cluster: which there are, which of them answer, and the server of this one."""
 
+import contextlib
+import hashlib
+import json
 import os
 import socket
-import time
-from collections.abc import Callable
+from concurrent import futures
 from typing import NamedTuple
 
+import grpc
 import tensorflow.compat.v1 as tf
-from tqdm.auto import tqdm
 
-from vae_tf1 import interrupts
 from vae_tf1._startup import stderr_held_back
 from vae_tf1.sessions import session_config
 
-LOOK_EVERY = 2.0  # seconds after which a process looks around, when nothing has happened
-POLL_EVERY = 0.1  # seconds
-_LONG = 30  # seconds that a step of healthy machines may take before an interrupt breaks it off
+_ANSWER_WITHIN = 10.0  # seconds; a machine that computes is slow to answer
 Member = tuple[str, int]  # job and task
 
 
@@ -54,6 +53,11 @@ class Cluster(NamedTuple):
             raise ValueError(f'TF_CONFIG has the job "{min(unknown)}"; the jobs are ps, chief and worker.')
         if len(addresses.get("chief", ())) != 1 or not addresses.get("ps"):
             raise ValueError("TF_CONFIG must name exactly one chief and at least one ps; add what is missing.")
+        if job is None or task is None:
+            raise ValueError(
+                'TF_CONFIG does not say which of them this machine is; add "task": {"type": "worker", "index": 0}, '
+                "with its own type and index."
+            )
         if job not in addresses:
             raise ValueError(f'TF_CONFIG says that the task of this machine is of type "{job}", which has no address.')
         if not isinstance(task, int) or not 0 <= task < len(addresses[job]):
@@ -71,7 +75,16 @@ class Cluster(NamedTuple):
 
     @property
     def spec(self) -> tf.train.ClusterSpec:
-        return tf.train.ClusterSpec({job: list(hosts) for job, hosts in self.addresses})
+        return tf.train.ClusterSpec({self.job_name(job): list(hosts) for job, hosts in self.addresses})
+
+    def job_name(self, job: str) -> str:
+        """TensorFlow's name for a job, another in each cluster: TensorFlow would mistake the machines of one for those
+        of another, and disturb both."""
+        return f"{job}_{hashlib.sha256(json.dumps(self.addresses).encode()).hexdigest()[:8]}"
+
+    def device(self, member: Member) -> str:
+        job, task = member
+        return f"/job:{self.job_name(job)}/task:{task}/cpu:0"
 
     @property
     def servers(self) -> list[Member]:
@@ -99,23 +112,54 @@ class Cluster(NamedTuple):
         """Such as "worker 0 (10.0.0.2:2222) and worker 1 (10.0.0.3:2222)"."""
         return " and ".join(f"{job} {task} ({self.address((job, task))})" for job, task in members)
 
+    @property
+    def needed(self) -> list[Member]:
+        """The parameter servers that this process can't do without; each of them only itself."""
+        return [self.me] if self.job == "ps" else self.servers
+
     def silent(self, members: list[Member] | None = None) -> list[Member]:
-        """Those, of all, at whose address nobody answers."""
-        return [member for member in members or [*self.servers, *self.trainers] if not self._answers(member)]
+        """Those, of all, that do not answer: nothing does at their address, or something else."""
+        members = members or [*self.servers, *self.trainers]
+        with futures.ThreadPoolExecutor(len(members)) as pool:
+            return [member for member, answers in zip(members, pool.map(self._answers, members)) if not answers]
 
     def _answers(self, member: Member) -> bool:
-        host, _, port = self.address(member).rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-        except OSError:
-            return False
-        return True
+        return self._names_itself(member, self._devices_at(member))
 
-    def session(self, server: tf.train.Server, graph: tf.Graph, timeout: int = 0) -> tf.Session:
-        """A session that needs nobody but the parameter servers (of which one needs only itself)."""
-        own = f"/job:{self.job}/task:{self.task}"
-        filters = [own] if self.job == "ps" else ["/job:ps", own]
-        return tf.Session(server.target, graph, tf.ConfigProto(device_filters=filters, operation_timeout_in_ms=timeout))
+    def _names_itself(self, member: Member, devices: bytes) -> bool:
+        job, task = member
+        return f"/job:{self.job_name(job)}/replica:0/task:{task}/".encode() in devices
+
+    def check_servers(self, silent: list[Member]) -> None:
+        """Raises ValueError if a parameter server, which is silent, answers those of another cluster."""
+        for server in silent:
+            devices = self._devices_at(server) if server in self.servers else b""
+            if b"/job:" in devices and not self._names_itself(server, devices):
+                raise ValueError(
+                    f"{self.named(server)} serves another cluster, or has another TF_CONFIG; give each cluster "
+                    "parameter servers of its own, and all its machines the same addresses."
+                )
+
+    def _devices_at(self, member: Member) -> bytes:
+        """The names of the devices of the server at an address, among other things; empty if there is none."""
+        try:
+            return self._call(member, "GetStatus", b"")
+        except grpc.RpcError:
+            return b""
+
+    def forget(self, container: str) -> None:
+        """Has the parameter servers free what they hold in a resource container; those that answer."""
+        # CleanupAllRequest, which TensorFlow's wheels do not have, looks the same when it is encoded.
+        request = tf.train.BytesList(value=[container.encode()]).SerializeToString()
+        for server in self.servers:
+            with contextlib.suppress(grpc.RpcError):
+                self._call(server, "CleanupAll", request)
+
+    def _call(self, member: Member, method: str, request: bytes) -> bytes:
+        """Asks the service that every TensorFlow server has for the others of its cluster."""
+        direct = [("grpc.enable_http_proxy", 0)]
+        with grpc.insecure_channel(self.address(member), direct) as channel:
+            return channel.unary_unary(f"/tensorflow.WorkerService/{method}")(request, timeout=_ANSWER_WITHIN)
 
 
 # TensorFlow can't stop a server, so a process that trains again uses the one that it has.
@@ -142,59 +186,5 @@ def started(cluster: Cluster, batch_size: int) -> tf.train.Server:
         ) from error
     with stderr_held_back():
         config = session_config(batch_size=batch_size)
-        _servers[cluster] = tf.train.Server(cluster.spec, cluster.job, cluster.task, config=config)
+        _servers[cluster] = tf.train.Server(cluster.spec, cluster.job_name(cluster.job), cluster.task, config=config)
     return _servers[cluster]
-
-
-class Waiting:
-    """A wait for something that another machine has to do, which tells whom it waits for, and ends some time.
-
-    Args:
-        cluster: its machines.
-        patience: seconds.
-    """
-
-    def __init__(self, cluster: Cluster, patience: float):
-        self._cluster, self._patience = cluster, patience
-        self._begun = time.monotonic()
-        self._said: list[Member] = []
-
-    def look(self, awaited: Callable[[], list[Member]]) -> None:
-        """To be called again and again.
-
-        Args:
-            awaited: those that are waited for; not asked for in the first seconds.
-
-        Raises:
-            KeyboardInterrupt: `interrupts` has noted one, and those who are waited for do not answer, or take long.
-            TimeoutError: it has taken longer than `patience`.
-        """
-        waited = time.monotonic() - self._begun
-        if waited < LOOK_EVERY:
-            return
-        members = awaited()
-        if members or waited > _LONG:  # else what is waited for is under way
-            interrupts.raise_noted()
-        if waited > self._patience:
-            me = self._cluster.named(self._cluster.me)
-            if not members:
-                raise TimeoutError(
-                    f"{me} has waited {self._patience:.0f} s for the others, though all of them answer; look at "
-                    "what the others say, and start them again, or pass a greater patience."
-                )
-            raise TimeoutError(
-                f"{me} has waited {self._patience:.0f} s for {self._cluster.named(*members)}; start what is missing, "
-                "or correct TF_CONFIG, and start this one again."
-            )
-        if members != self._said:
-            self._said = members
-            if members:
-                tqdm.write(f"Waiting for {self._cluster.named(*members)}.")
-
-
-def wait_for_servers(cluster: Cluster, patience: float) -> None:
-    """Returns when all parameter servers answer."""
-    waiting = Waiting(cluster, patience)
-    while silent := cluster.silent(cluster.servers):
-        waiting.look(lambda: silent)
-        time.sleep(POLL_EVERY)

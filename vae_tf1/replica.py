@@ -2,79 +2,79 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent import futures
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from tensorflow.core.framework.attr_value_pb2 import AttrValue
 
-from vae_tf1._startup import stderr_held_back
 from vae_tf1.data_set import Datasets
 from vae_tf1.graph import trained_of, upstream_of, variables_of
 from vae_tf1.initial_checkpoint import restore_initial
-from vae_tf1.lobby import Gone, Lobby
-from vae_tf1.machines import LOOK_EVERY, Cluster, Member, Waiting
+from vae_tf1.machines import Cluster
 from vae_tf1.model import VAE
 from vae_tf1.noise import random_operations
+from vae_tf1.rendezvous import Rendezvous
 from vae_tf1.reports import Report
 from vae_tf1.runs import Paused, Run, Steps, identity_of, plain_steps
+from vae_tf1.waiting import LOST, ServerLost, Waiting, WatchedSession
 
 # From a function that makes an optimizer synchronous to the model that is trained with it.
 Build = Callable[[Callable[[tf.train.Optimizer], tf.train.Optimizer]], VAE]
 
 
-class Part(NamedTuple):
+class Replica(NamedTuple):
     """What stays the same for this process, however often the cluster is gathered."""
 
     cluster: Cluster
     server: tf.train.Server
+    waiting: Waiting
     build: Build
-    alone: VAE
+    model: VAE  # as one machine trains it: what checkpoints are of
     data: Datasets
     batch_size: int  # of all together
-    patience: float
 
     def identity(self) -> dict[str, Any]:
-        return identity_of(self.alone, self.data, self.batch_size)
+        return identity_of(self.model, self.data, self.batch_size)
 
 
 @contextlib.contextmanager
-def run_of(part: Part, lobby: Lobby, name: str, members: Sequence[str] = ()) -> Iterator[Run]:
-    """The run of one gathering, in a session that ends with it.
+def run_of(replica: Replica, rendezvous: Rendezvous, generation: str, members: Sequence[str] = ()) -> Iterator[Run]:
+    """The run of one generation, in a session that ends with it.
 
     Args:
-        part: whose.
-        lobby: through which the chief starts the others.
-        name: of the gathering; all that the parameter servers hold of it is in a container of that name.
+        replica: whose.
+        rendezvous: through which the chief starts the others.
+        generation: all that the parameter servers hold of it is in a container of that name.
         members: the tokens of those whom the chief has gathered.
     """
-    cluster, graph, made = part.cluster, tf.Graph(), []
+    cluster, graph, made = replica.cluster, tf.Graph(), []
     number = cluster.trainers.index(cluster.me)
 
     def synchronous(optimizer: tf.train.Optimizer) -> tf.train.Optimizer:
         made.append(Synchronous(optimizer, len(cluster.trainers), number))
         return made[-1]
 
-    worker_device = f"/job:{cluster.job}/task:{cluster.task}"
-    with graph.as_default(), graph.container(name):
-        with tf.device(tf.train.replica_device_setter(cluster=cluster.spec, worker_device=worker_device)):
+    setter = tf.train.replica_device_setter(
+        cluster=cluster.spec,
+        ps_device=f"/job:{cluster.job_name('ps')}",
+        worker_device=cluster.device(cluster.me).removesuffix("/cpu:0"),
+    )
+    with graph.as_default(), graph.container(generation):
+        with tf.device(setter):
             tf.train.get_or_create_global_step()
-            with _quiet():
-                vae = part.build(synchronous)
+            with quiet():
+                vae = replica.build(synchronous)
         _draw_own_noise(vae, number)
         if cluster.job == "chief":  # whose step applies the mean of the gradients, too
             vae = vae._replace(train_step=tf.group(vae.train_step, *made[0].update))
-    sess = cluster.session(part.server, graph, timeout=int(1000 * part.patience))
-    try:
-        yield _PartOfRun(part, lobby, name, members, sess, vae, made[0])
-    finally:
-        with stderr_held_back():  # TensorFlow complains there of a parameter server that has gone
-            sess.close()
+    sess = WatchedSession(cluster, replica.server, graph, replica.waiting)
+    with contextlib.closing(sess):
+        yield _ReplicaRun(replica, rendezvous, generation, members, sess, vae, made[0])
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the advice that TensorFlow gives to leave its version 1 behind."""
     before = tf.logging.get_verbosity()
     tf.logging.set_verbosity(tf.logging.ERROR)
@@ -134,22 +134,25 @@ def _draw_own_noise(vae: VAE, number: int) -> None:
             operation._set_attr("seed2", AttrValue(i=seed2 + number * 1_000_003))
 
 
-class _PartOfRun(Run):
+class _ReplicaRun(Run):
     """The chief's or a worker's part of a run."""
 
-    def __init__(self, part: Part, lobby: Lobby, name: str, members: Sequence[str], sess, vae, optimizer):
-        self._part, self._lobby, self._name, self._members = part, lobby, name, members
+    sess: WatchedSession
+
+    def __init__(self, replica: Replica, rendezvous: Rendezvous, generation: str, members, sess, vae, optimizer):
+        self._replica, self._rendezvous = replica, rendezvous
+        self._generation, self._members = generation, members
         self._optimizer = optimizer
-        self._known = 0, part.data.get_state()
-        self._chief = part.cluster.job == "chief"
-        steps = plain_steps(sess, vae, part.data.train.black_and_white)
-        super().__init__(sess, vae, part.data, part.batch_size, self._awaited(steps))
+        self._known = 0, replica.data.get_state()
+        self._chief = replica.cluster.job == "chief"
+        steps = plain_steps(sess, vae, replica.data.train.black_and_white)
+        super().__init__(sess, vae, replica.data, replica.batch_size, self._of_own_part(steps))
         with sess.graph.as_default():
             self._global_step = tf.train.get_global_step()
             if self._chief:
                 sess.run(tf.global_variables_initializer())
         names = {variable.op.name for variable in self.variables}
-        if missing := [v.op.name for v in variables_of(part.alone) if v.op.name not in names]:
+        if missing := [v.op.name for v in variables_of(replica.model) if v.op.name not in names]:
             raise ValueError(
                 f"build has made {missing[0]} on one machine, but not on the cluster; let it make the same variables, "
                 "in the same scopes, each time."
@@ -157,12 +160,12 @@ class _PartOfRun(Run):
 
     @property
     def variables(self) -> list[tf.Variable]:
-        names = {variable.op.name for variable in variables_of(self._part.alone)}
+        names = {variable.op.name for variable in variables_of(self._replica.model)}
         with self.sess.graph.as_default():
             return [variable for variable in tf.global_variables() if variable.op.name in names]
 
     def identity(self) -> dict[str, Any]:
-        return self._part.identity()
+        return self._replica.identity()
 
     def initialize(self, initial_checkpoint) -> None:
         if initial_checkpoint is not None:
@@ -180,7 +183,7 @@ class _PartOfRun(Run):
             self.sess.run(self._global_step.assign(self.done))
         self.sess.run(self._optimizer.chief_init_op)
         state, arrays = self.state()
-        self._lobby.start(self._name, self._members, {**state, "done": self.done}, arrays)
+        self._rendezvous.start(self._generation, self._members, {**state, "done": self.done}, arrays)
 
     def step(self, iterations: int, report_every: int) -> Report | None:
         try:
@@ -190,46 +193,43 @@ class _PartOfRun(Run):
             self.data.set_state(state)
             for _ in range(done, self.done):
                 self.data.train.next_rows(self.batch_size)
-            if self._chief and self.sess.run(self._global_step) != self.done:
-                raise Gone("the iteration was done after all") from error
+            if self._chief and not self._weights_are_of(self.done):
+                raise ServerLost("the weights are not those of the last iteration") from error
             raise
+        self._replica.waiting.progress()
         if report is not None:
             self._known = self.done, self.data.get_state()
         return report
 
-    def _awaited(self, steps: Steps) -> Steps:
-        """`steps` on this machine's part of each batch, in a thread, so that this one can look around meanwhile."""
-        cluster, executor = self._part.cluster, futures.ThreadPoolExecutor(1)
-        size = self._part.batch_size // len(cluster.trainers)
+    def _weights_are_of(self, done: int) -> bool:
+        """Whether no later iteration has been done after all; False if nobody knows."""
+        try:
+            return self.sess.run(self._global_step) == done
+        except (TimeoutError, *LOST):
+            return False
+
+    def _of_own_part(self, steps: Steps) -> Steps:
+        """`steps` on this machine's part of each batch, during which it looks at what the others do."""
+        cluster = self._replica.cluster
+        size = self._replica.batch_size // len(cluster.trainers)
         first = cluster.trainers.index(cluster.me) * size
 
-        def awaited(rows: np.ndarray, iteration: int) -> np.ndarray:
-            future = executor.submit(steps, rows[:, first : first + size], iteration)
-            waiting = Waiting(cluster, self._part.patience)
-            while not futures.wait([future], LOOK_EVERY).done:
-                waiting.look(self._look)
-            return future.result()
+        def own(rows: np.ndarray, iteration: int) -> np.ndarray:
+            with self.sess.looking(self._look_at_others):
+                return steps(rows[:, first : first + size], iteration)
 
-        return awaited
+        return own
 
-    def _look(self) -> list[Member]:
-        """Those that do not answer.
+    def _look_at_others(self) -> None:
+        """For while they are waited for.
 
         Raises:
-            Gone: a parameter server is among them.
             Paused: a worker has come back, or the chief gathers all again.
-            RuntimeError: the chief has failed, or a worker of this gathering.
+            RuntimeError: the chief has failed, or a worker of this generation.
         """
-        cluster = self._part.cluster
-        silent = cluster.silent()
-        if gone := [member for member in silent if member in cluster.servers]:
-            raise Gone(f"{cluster.named(*gone)} does not answer")
         if not self._chief:
-            note = self._lobby.note()
-            self._lobby.check_goes_on(note)
-            if note.get("gathering") != self._name:
-                raise Paused("The chief gathers the workers again.")
-        elif new := [card for card in self._lobby.cards_of_others(self._members) if not card["leaves"]]:
-            back = cluster.named(*(("worker", worker) for worker in sorted({card["worker"] for card in new})))
+            self._rendezvous.check_generation(self._rendezvous.status(), self._generation)
+        elif new := [each for each in self._rendezvous.requests_of_others(self._members) if not each["leaves"]]:
+            workers = sorted({("worker", request["worker"]) for request in new})
+            back = self._replica.cluster.named(*workers)
             raise Paused(f"{back} has come back; training goes on after {self.done} iterations.")
-        return silent

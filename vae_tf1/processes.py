@@ -1,0 +1,78 @@
+"""A cluster on one machine: all its processes."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from vae_tf1._startup import LOG_LEVEL
+from vae_tf1.machines import Member
+
+_SAVE_WITHIN = 60  # seconds
+
+
+def roles_here(workers: int) -> dict[Member, str]:
+    """A TF_CONFIG for each process of a cluster on this machine, at free ports of the loopback address.
+
+    Args:
+        workers: how many compute gradients, the chief among them.
+    """
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(1 + workers)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    cluster = {"ps": addresses[:1], "chief": addresses[1:2], "worker": addresses[2:]}
+    return {
+        (job, task): json.dumps({"cluster": cluster, "task": {"type": job, "index": task}})
+        for job, hosts in cluster.items()
+        for task in range(len(hosts))
+    }
+
+
+def run_here(workers: int, arguments: list[str]) -> int:
+    """Runs all processes of a cluster, with the arguments of `vae_tf1.cluster`; the first that fails ends the others.
+
+    Returns:
+        An exit status.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through the `finally` below
+    processes = {member: _started(member, role, arguments) for member, role in roles_here(workers).items()}
+    try:
+        while None in (statuses := {member: process.poll() for member, process in processes.items()}).values():
+            failed = {member: status for member, status in statuses.items() if status}
+            for (job, task), status in failed.items():
+                if status < 0:  # else it has said why
+                    print(f"{job} {task} was ended by signal {-status}; the others are ended, too.", file=sys.stderr)
+            if failed:
+                return 1
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            processes["chief", 0].wait(timeout=_SAVE_WITHIN)
+        return 130
+    finally:
+        for process in processes.values():
+            process.kill()
+        for process in processes.values():
+            process.wait()
+    return int(any(process.returncode for process in processes.values()))
+
+
+def _started(member: Member, role: str, arguments: list[str]) -> subprocess.Popen:
+    job, _ = member
+    return subprocess.Popen(
+        [sys.executable, "-m", "vae_tf1.cluster", *arguments],
+        # TensorFlow complains of others that are about to end; what is wrong is said by the processes themselves.
+        env={LOG_LEVEL: "3", **os.environ, "TF_CONFIG": role},
+        # Ctrl-C comes to all of them; the chief shall save while the others are still there.
+        preexec_fn=None if job == "chief" else _ignore_interrupts,
+    )
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
