@@ -72,10 +72,11 @@ def train(
     `vae_tf1.train` with batches of all machines together, so training goes on from it on one machine, or on a cluster
     of another size, and the other way round.
 
-    A worker that is killed is waited for, and goes on with the others when it is started again. So is a parameter
-    server or the chief, but then training goes on from the last checkpoint. Two that train end with the same bits,
-    whoever is killed; of more, the gradients are added in the order in which they come. Update operations, such as
-    those of batch normalization, run on each machine, for its part of the batch.
+    A worker that is killed or interrupted is waited for, and goes on with the others when it is started again. So is a
+    parameter server, or a chief that is killed, but then training goes on from the last checkpoint. A chief that is
+    interrupted, or whose loop is left, saves, and ends the others. Two that train end with the same bits, whoever is
+    killed; of more, the gradients are added in the order in which they come. Update operations, such as those of batch
+    normalization, run on each machine, for its part of the batch.
 
     Args:
         build: builds the model in the default graph, its optimizer made synchronous by the function that it is given.
@@ -246,7 +247,14 @@ def main() -> int:
         return run_here(options.workers, [f"--{name}={value}" for name, value in given.items()])
     assert isinstance(sys.stdout, io.TextIOWrapper)
     sys.stdout.reconfigure(line_buffering=True)  # in a file, too, where one looks at what it says
-    return _train_as_told(options)
+    try:
+        _train_as_told(options)
+    except KeyboardInterrupt:
+        return 130
+    except (ArithmeticError, OSError, RuntimeError, TypeError, ValueError, tf.errors.OpError) as error:
+        print(_sentence(error), file=sys.stderr)
+        return 1
+    return 0
 
 
 def _positive_int(text: str) -> int:
@@ -256,38 +264,33 @@ def _positive_int(text: str) -> int:
     return number
 
 
-def _train_as_told(options: argparse.Namespace) -> int:
+def _train_as_told(options: argparse.Namespace) -> None:
     def build(synchronous):
         return build_vae(seed=options.seed, optimizer=synchronous(tf.train.AdamOptimizer()))
 
-    cluster = None
+    cluster = Cluster.from_environment()
+    data = read_data_sets(options.data_dir, seed=options.seed) if cluster.job != "ps" else None
+    reports = train(
+        build,
+        data,
+        options.iterations,
+        options.batch_size,
+        options.report_every,
+        checkpoint_dir=options.checkpoint_dir,
+        initial_checkpoint=options.initial_checkpoint,
+        log_dir=options.log_dir,
+        patience=options.patience,
+    )
     try:
-        cluster = Cluster.from_environment()
-        data = read_data_sets(options.data_dir, seed=options.seed) if cluster.job != "ps" else None
-        reports = train(
-            build,
-            data,
-            options.iterations,
-            options.batch_size,
-            options.report_every,
-            checkpoint_dir=options.checkpoint_dir,
-            initial_checkpoint=options.initial_checkpoint,
-            log_dir=options.log_dir,
-            patience=options.patience,
-        )
         for report in reports:
             print(f"Iteration {report.iteration}: {report.loss:.2f} nats")
-        if data is not None and cluster.job == "chief" and options.iterations:
-            negative_elbo = _evaluated(options.seed, options.checkpoint_dir, data)
-            print(f"Negative ELBO of the test images after {options.iterations} iterations: {negative_elbo} nats")
     except KeyboardInterrupt:
-        if cluster is not None and cluster.job == "chief":
+        if cluster.job == "chief":
             print(f"Stopped; start all again to go on from the last checkpoint in {options.checkpoint_dir}.")
-        return 130
-    except (ArithmeticError, OSError, RuntimeError, TypeError, ValueError, tf.errors.OpError) as error:
-        print(_sentence(error), file=sys.stderr)
-        return 1
-    return 0
+        raise
+    if data is not None and cluster.job == "chief" and options.iterations:
+        negative_elbo = _evaluated(options.seed, options.checkpoint_dir, data)
+        print(f"Negative ELBO of the test images after {options.iterations} iterations: {negative_elbo} nats")
 
 
 if __name__ == "__main__":

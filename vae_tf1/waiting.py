@@ -18,7 +18,7 @@ from vae_tf1.machines import Cluster, Member
 LOOK_EVERY = 2.0  # seconds after which a process looks around, when nothing has happened
 POLL_EVERY = 0.1  # seconds
 _LONG = 30  # seconds that a call to healthy machines may take before an interrupt breaks it off
-_CLOSE_WITHIN = 5.0  # seconds
+_CLOSE_WITHIN = 2.0  # seconds; otherwise it takes some milliseconds
 
 
 class ServerLost(Exception):  # noqa: N818 (it is waited for)
