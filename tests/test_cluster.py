@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent import futures
 from pathlib import Path
 
 import cluster_member
@@ -19,7 +20,7 @@ import tensorflow.compat.v1 as tf
 import vae_tf1
 from vae_tf1 import cluster
 from vae_tf1.graph import upstream_of
-from vae_tf1.machines import Cluster, started
+from vae_tf1.machines import Cluster, server_of
 from vae_tf1.mnist import BUILTIN_DIR
 from vae_tf1.processes import roles_here
 from vae_tf1.replica import Synchronous
@@ -43,6 +44,7 @@ class Processes:
 
     def start(self, member):
         environment = {**os.environ, "TF_CONFIG": self.roles[member], "TQDM_DISABLE": "1"}
+        environment["http_proxy"] = "http://127.0.0.1:9"  # where nothing is: a cluster needs no proxy
         with self._output(member).open("a") as output:
             self.running[member] = subprocess.Popen(self.command, env=environment, stdout=output, stderr=output)
 
@@ -125,7 +127,7 @@ def trained(tmp_path_factory):
         assert set(processes.wait().values()) == {0}, processes.outputs()
         assert re.fullmatch(r"(Waiting for .*\n)*Iteration 0: \d+\.\d\d nats\n", processes.said(("chief", 0)))
         # On a busy machine, one may be ready seconds before another.
-        begins = r"Training with the chief from iteration 0 on\.\n"
+        begins = r"worker 0 trains with the chief from iteration 0 on\.\n"
         assert re.fullmatch(rf"(Waiting for .*\n)*{begins}", processes.said(("worker", 0)))
         assert re.fullmatch(r"(Waiting for .*\n)*", processes.said(("ps", 0)))
     return directory / "checkpoints"
@@ -227,6 +229,52 @@ def test_nobody_takes_the_token_of_another(graph):
     assert names == [b"token_of_1", b"token_of_0", b"token_of_1", b"token_of_2"]
 
 
+def test_a_step_that_is_given_up_changes_nothing(graph):
+    """Not even if a worker was killed between two of its gradients, and the others come in late."""
+    global_step = tf.train.get_or_create_global_step()
+    weights = [tf.get_variable(name, [2], use_resource=True) for name in ("first", "second")]
+    synchronous = Synchronous(tf.train.AdamOptimizer(), replicas=2, number=0)
+    step = tf.group(synchronous.minimize(tf.add_n([tf.reduce_sum(each) for each in weights])), *synchronous.update)
+    accumulators = [accumulator for accumulator, _ in synchronous._accumulator_list]
+    handed_in = [accumulator.num_accumulated() for accumulator in accumulators]
+    of_the_worker = [accumulator.apply_grad(tf.ones([2])) for accumulator in accumulators]
+
+    def wait_until_handed_in(counts):
+        end = time.monotonic() + 60
+        while sess.run(handed_in) != counts:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    with tf.Session() as sess, futures.ThreadPoolExecutor(1) as executor:
+        sess.run(tf.global_variables_initializer())
+        sess.run(synchronous.chief_init_op)
+        before = sess.run(weights)
+        future = executor.submit(sess.run, step)
+        wait_until_handed_in([1, 1])
+        sess.run(of_the_worker[0])
+        wait_until_handed_in([0, 1])  # the mean of the first is taken
+        assert sess.run(synchronous.given_up)
+        sess.run(of_the_worker[1])
+        assert not futures.wait([future], 1).done
+        np.testing.assert_array_equal(sess.run(weights), before)
+        assert sess.run(global_step) == 0
+        sess.close()
+        with pytest.raises(tf.errors.CancelledError):
+            future.result()
+
+
+def test_whether_a_step_that_may_be_done_is_given_up_is_unknown(graph):
+    tf.train.get_or_create_global_step()
+    weight = tf.get_variable("weight", [2], use_resource=True)
+    synchronous = Synchronous(tf.train.AdamOptimizer(), replicas=1, number=0)
+    step = tf.group(synchronous.minimize(tf.reduce_sum(weight)), *synchronous.update)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        sess.run(synchronous.chief_init_op)
+        sess.run(step)
+        assert not sess.run(synchronous.given_up)
+
+
 def test_a_port_in_use_is_one_sentence():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -234,7 +282,7 @@ def test_a_port_in_use_is_one_sentence():
         here = f"127.0.0.1:{taken.getsockname()[1]}"
         taken_by = Cluster((("chief", (here,)), ("ps", ("127.0.0.1:1",))), "chief", 0)
         with pytest.raises(OSError, match=f"chief 0 \\({here}\\) can't listen at its port"):
-            started(taken_by, 100)
+            server_of(taken_by, 100)
 
 
 def test_a_wait_says_for_whom_and_ends(monkeypatch, capsys):
@@ -254,15 +302,29 @@ def test_a_wait_says_for_whom_and_ends(monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_a_cluster_that_never_gathers_ends_with_a_sentence(tmp_path):
-    with cluster_of(program(tmp_path, BUILTIN_DIR, "--patience=20"), tmp_path) as processes:
-        processes.kill(("worker", 0))
+    """One of two workers never comes; the other asks to join again and again."""
+    with cluster_of(program(tmp_path, BUILTIN_DIR, "--patience=20"), tmp_path, workers=3) as processes:
+        processes.kill(("worker", 1))
+        begun = time.monotonic()
         statuses = processes.wait()
-        assert statuses["chief", 0] == statuses["ps", 0] == 1
+        assert time.monotonic() - begun < 80
+        assert statuses["chief", 0] == statuses["worker", 0] == statuses["ps", 0] == 1
         assert re.fullmatch(
-            r"(?:Waiting for .*\n)*Waiting for (worker 0 \(\S+\))\.\nchief 0 \(\S+\) has waited 20 s for \1; .*\n",
+            r"(?:Waiting for .*\n)*Waiting for (worker 1 \(\S+\))\.\nchief 0 \(\S+\) has waited 20 s for \1; .*\n",
             processes.said(("chief", 0)),
         )
-        assert "The chief has ended: chief 0" in processes.said(("ps", 0))
+        for who in ("worker", 0), ("ps", 0):
+            assert re.search(r"The chief has ended: chief 0|has waited 20 s for worker 1", processes.said(who))
+
+
+@pytest.mark.slow
+def test_what_the_chief_cannot_read_is_one_sentence_for_all(tmp_path):
+    options = ("--initial-checkpoint", tmp_path / "nothing", "--patience=60")
+    with cluster_of(program(tmp_path, BUILTIN_DIR, *options), tmp_path) as processes:
+        assert set(processes.wait(100).values()) == {1}, processes.outputs()
+        assert re.fullmatch(r"(Waiting for .*\n)*There is no checkpoint .*\n", processes.said(("chief", 0)))
+        for who in ("worker", 0), ("ps", 0):
+            assert re.search(r"^The chief has ended: There is no checkpoint", processes.said(who), re.MULTILINE)
 
 
 @pytest.mark.slow
@@ -418,7 +480,7 @@ def children_of(process):
     [
         ("worker", signal.SIGKILL, 1, r"worker 0 was ended by signal 9; the others are ended, too\.\n"),
         (None, signal.SIGTERM, 143, ""),
-        (None, signal.SIGINT, 130, r"Stopped; start all again .*\n"),
+        (None, signal.SIGINT, 130, r"Stopped; start all again .*\n(The chief has ended: it was stopped.*\n)*"),
     ],
 )
 def test_all_processes_on_one_machine_end_together(tmp_path, kill, number, status, said):
@@ -430,7 +492,6 @@ def test_all_processes_on_one_machine_end_together(tmp_path, kill, number, statu
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,
     ) as process:
         try:
             for line in process.stdout:
@@ -440,8 +501,6 @@ def test_all_processes_on_one_machine_end_together(tmp_path, kill, number, statu
             assert children.keys() == {("ps", 0), ("chief", 0), ("worker", 0)}
             if kill is not None:
                 os.kill(children[kill, 0], number)
-            elif number == signal.SIGINT:  # as Ctrl-C: to all of them
-                os.killpg(process.pid, number)
             else:
                 process.send_signal(number)
             rest = process.stdout.read()
@@ -449,8 +508,9 @@ def test_all_processes_on_one_machine_end_together(tmp_path, kill, number, statu
             assert re.fullmatch(rf"(Iteration .*\n)*{said}", rest)
             assert not [pid for pid in children.values() if Path(f"/proc/{pid}").exists()]
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            for pid in [process.pid, *children_of(process).values()]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.slow

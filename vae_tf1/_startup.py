@@ -17,7 +17,7 @@ LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 @contextlib.contextmanager
 def stderr_held_back():
-    """Nothing reaches file descriptor 2 inside; what came is shown after all if an exception leaves."""
+    """Nothing reaches file descriptor 2 inside; what came is shown after all if an error leaves."""
     if os.environ.get(LOG_LEVEL) == "0":
         yield
         return
@@ -30,7 +30,7 @@ def stderr_held_back():
         os.dup2(held_back.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             held_back.seek(0)
             os.write(stderr, held_back.read())
             raise

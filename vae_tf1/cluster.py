@@ -24,24 +24,25 @@ from typing import Any
 import tensorflow.compat.v1 as tf
 from tqdm.auto import tqdm
 
+from vae_tf1 import interrupts
 from vae_tf1.data_set import Datasets
 from vae_tf1.evaluation import evaluate
 from vae_tf1.graph import check_vae, tensors_of, variables_of
 from vae_tf1.initial_checkpoint import restore_initial
 from vae_tf1.input_data import read_data_sets
-from vae_tf1.machines import Cluster, started
+from vae_tf1.machines import Cluster, server_of
 from vae_tf1.model import VAE, build_vae
 from vae_tf1.noise import check_repeatable
 from vae_tf1.processes import run_here
-from vae_tf1.rendezvous import Rendezvous, told
+from vae_tf1.rendezvous import Rendezvous, telling_others
 from vae_tf1.replica import Build, Replica, quiet, run_of
 from vae_tf1.reports import Report
 from vae_tf1.runs import Paused, trained_to_the_end
 from vae_tf1.sessions import session_config
 from vae_tf1.training import check_arguments
-from vae_tf1.waiting import LOOK_EVERY, LOST, Waiting, is_lost, wait_for_servers
+from vae_tf1.waiting import LOOK_EVERY, StateLost, Waiting, said_by, wait_for_servers
 
-_FAILURES, _LASTING = 3, 60  # so many failures, each within so many seconds, are too many
+_FAILURES, _SHORT = 3, 60  # more failures than these, each within so many seconds, are too many
 Reports = Generator[Report, None, None]
 
 
@@ -74,8 +75,8 @@ def train(
 
     A worker that is killed or interrupted is waited for, and goes on with the others when it is started again. So is a
     parameter server, or a chief that is killed, but then training goes on from the last checkpoint. A chief that is
-    interrupted, or whose loop is left, saves, and ends the others. Two that train end with the same bits, whoever is
-    killed; of more, the gradients are added in the order in which they come. Update operations, such as those of batch
+    interrupted, or whose loop is left, saves, and ends the others. Two trainers end with the same bits, whoever is
+    killed; with more, gradients are added in the order in which they come. Update operations, such as those of batch
     normalization, run on each machine, for its part of the batch.
 
     Args:
@@ -91,8 +92,9 @@ def train(
         part of the batches.
 
     Raises:
+        KeyboardInterrupt: this process was interrupted; if it is the chief, it has saved.
         OSError: the port of this process can't be listened at, or a directory can't be written.
-        RuntimeError: another machine has failed, or the chief has finished already.
+        RuntimeError: another machine has failed, or the chief was interrupted, or has finished already.
         TimeoutError: others have not come, or come back, within `patience`.
         TypeError, ValueError: TF_CONFIG is wrong, a worker's model, data or arguments are not the chief's; or as
             `vae_tf1.train`.
@@ -103,7 +105,7 @@ def train(
         raise ValueError(f"patience is {patience}; pass some seconds.")
     waiting = Waiting(cluster, patience)
     if cluster.job == "ps":
-        return _nothing_but_serve(cluster, started(cluster, batch_size), waiting)
+        return _nothing_but_serve(cluster, server_of(cluster, batch_size), waiting)
     if data is None:
         raise TypeError("data is None, which will do for a parameter server alone; pass what read_data_sets returns.")
     if cluster.job == "chief" and checkpoint_dir is None:
@@ -113,7 +115,7 @@ def train(
     check_arguments(model, data, iterations, of_all, report_every)
     if data.seed is None:
         raise ValueError("data has no seed, so each machine would shuffle it differently; pass one to read_data_sets.")
-    replica = Replica(cluster, started(cluster, batch_size), waiting, build, model, data, of_all)
+    replica = Replica(cluster, server_of(cluster, batch_size), waiting, build, model, data, of_all)
     trains = {
         **replica.identity(),
         "batch_size": int(batch_size),
@@ -157,6 +159,7 @@ def _until_done(replica: Replica, attempt: Callable[[Rendezvous], Reports]) -> I
     """Takes part in the cluster, as often as it is gathered."""
     start = replica.data.get_state()
     failures = 0
+    replica.waiting.progress()
     while True:
         replica.data.set_state(start)
         begun = time.monotonic()
@@ -168,48 +171,49 @@ def _until_done(replica: Replica, attempt: Callable[[Rendezvous], Reports]) -> I
             return
         except Paused as paused:
             tqdm.write(str(paused))
-        except Exception as error:
-            if not is_lost(error):
-                raise
-            if isinstance(error.__cause__, KeyboardInterrupt):
-                raise KeyboardInterrupt from error
-            failures = failures + 1 if time.monotonic() - begun < _LASTING else 1
+        except StateLost as lost:
+            _raise_stopped(lost)
+            failures = failures + 1 if time.monotonic() - begun < _SHORT else 1
             if failures > _FAILURES:
                 raise RuntimeError(
-                    f"The parameter servers have failed {failures} times, each within {_LASTING} s "
-                    f"({_sentence(error)}); look at what they say, and start all again."
-                ) from error
-            tqdm.write(f"A parameter server was lost ({_sentence(error)}); going on from the last checkpoint.")
-            time.sleep(LOOK_EVERY)  # for one that is about to end, but still answers
+                    f"Training was begun {failures} times, and has failed each time within {_SHORT} s ({lost}); "
+                    "look at what the parameter servers say, and start all again."
+                ) from lost
+            tqdm.write(f"{lost}; going on from the last checkpoint.")
+            time.sleep(LOOK_EVERY)  # for a parameter server that is about to end, but still answers
 
 
-def _sentence(error: BaseException) -> str:
-    """The first line of what an error says; a session adds to TensorFlow's where in the graph it was."""
-    if isinstance(error, tf.errors.OpError) and isinstance(error.__context__, tf.errors.OpError):
-        error = error.__context__
-    said = error.message if isinstance(error, tf.errors.OpError) else str(error)
-    return next((line for line in said.splitlines() if line and not line.startswith("From /job:")), said)
+def _raise_stopped(lost: StateLost) -> None:
+    """Raises the interrupt, or what leaves a loop, during which a parameter server was lost, if there was one."""
+    interrupts.raise_noted()
+    error: BaseException | None = lost
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt | GeneratorExit):
+            raise type(error) from lost
+        error = error.__cause__ or error.__context__
 
 
 def _as_chief(replica: Replica, rendezvous: Rendezvous, trains: dict[str, Any], files: dict[str, Any]) -> Reports:
-    with told(rendezvous):
-        members, generation = rendezvous.gathered(trains), uuid.uuid4().hex
+    with telling_others(rendezvous):
+        members, generation = rendezvous.gather(trains), uuid.uuid4().hex
         with run_of(replica, rendezvous, generation, members) as run:
             yield from trained_to_the_end(run, trains["iterations"], trains["report_every"], **files)
         rendezvous.finish(generation, members)
 
 
 def _as_worker(replica: Replica, rendezvous: Rendezvous, trains: dict[str, Any]) -> Reports:
-    token, generation, state, arrays = rendezvous.admitted(trains)
-    with told(rendezvous, token):
+    job, task = replica.cluster.me
+    token, generation, state, arrays = rendezvous.join(trains)
+    with telling_others(rendezvous, token):
         with run_of(replica, rendezvous, generation) as run:
             run.set_state(state["done"], state, arrays)
             run.begin()
-            tqdm.write(f"Training with the chief from iteration {run.done} on.")
+            if run.done < trains["iterations"]:
+                tqdm.write(f"{job} {task} trains with the chief from iteration {run.done} on.")
             while run.done < trains["iterations"]:
                 run.step(trains["iterations"], trains["report_every"])
         rendezvous.wait_until_saved(generation)
-    with contextlib.suppress(*LOST):
+    with contextlib.suppress(StateLost):
         rendezvous.leave(token)
     yield from ()
 
@@ -252,7 +256,8 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except (ArithmeticError, OSError, RuntimeError, TypeError, ValueError, tf.errors.OpError) as error:
-        print(_sentence(error), file=sys.stderr)
+        said = said_by(error) if isinstance(error, tf.errors.OpError) else str(error)
+        print(said.partition("\n")[0], file=sys.stderr)
         return 1
     return 0
 

@@ -14,7 +14,8 @@ import tensorflow.compat.v1 as tf
 from vae_tf1._startup import stderr_held_back
 from vae_tf1.sessions import session_config
 
-_ANSWER_WITHIN = 10.0  # seconds; a machine that computes is slow to answer
+ANSWER_WITHIN = 10.0  # seconds; a machine that computes is slow to answer
+_NO_PROXY = "no_grpc_proxy"  # of gRPC, which knows no other spelling
 Member = tuple[str, int]  # job and task
 
 
@@ -119,29 +120,30 @@ class Cluster(NamedTuple):
 
     def silent(self, members: list[Member] | None = None) -> list[Member]:
         """Those, of all, that do not answer: nothing does at their address, or something else."""
-        members = members or [*self.servers, *self.trainers]
-        with futures.ThreadPoolExecutor(len(members)) as pool:
-            return [member for member, answers in zip(members, pool.map(self._answers, members)) if not answers]
+        members = [*self.servers, *self.trainers] if members is None else members
+        devices = self.identities(members)
+        return [member for member, found in zip(members, devices) if not self._names_itself(member, found)]
 
-    def _answers(self, member: Member) -> bool:
-        return self._names_itself(member, self._devices_at(member))
+    def identities(self, members: list[Member]) -> list[bytes]:
+        """What TensorFlow's servers there say of themselves: the names of their devices, and numbers that each process
+        draws at its start; b"" where there is none."""
+        with futures.ThreadPoolExecutor(max(1, len(members))) as pool:
+            return list(pool.map(self._devices_at, members))
 
     def _names_itself(self, member: Member, devices: bytes) -> bool:
         job, task = member
         return f"/job:{self.job_name(job)}/replica:0/task:{task}/".encode() in devices
 
-    def check_servers(self, silent: list[Member]) -> None:
-        """Raises ValueError if a parameter server, which is silent, answers those of another cluster."""
-        for server in silent:
-            devices = self._devices_at(server) if server in self.servers else b""
-            if b"/job:" in devices and not self._names_itself(server, devices):
-                raise ValueError(
-                    f"{self.named(server)} serves another cluster, or has another TF_CONFIG; give each cluster "
-                    "parameter servers of its own, and all its machines the same addresses."
-                )
+    def strangers(self, members: list[Member]) -> list[Member]:
+        """Those at whose address a server of TensorFlow answers, but one of another cluster."""
+        devices = self.identities(members)
+        return [
+            member
+            for member, found in zip(members, devices)
+            if b"/job:" in found and not self._names_itself(member, found)
+        ]
 
     def _devices_at(self, member: Member) -> bytes:
-        """The names of the devices of the server at an address, among other things; empty if there is none."""
         try:
             return self._call(member, "GetStatus", b"")
         except grpc.RpcError:
@@ -157,16 +159,15 @@ class Cluster(NamedTuple):
 
     def _call(self, member: Member, method: str, request: bytes) -> bytes:
         """Asks the service that every TensorFlow server has for the others of its cluster."""
-        direct = [("grpc.enable_http_proxy", 0)]
-        with grpc.insecure_channel(self.address(member), direct) as channel:
-            return channel.unary_unary(f"/tensorflow.WorkerService/{method}")(request, timeout=_ANSWER_WITHIN)
+        with grpc.insecure_channel(self.address(member)) as channel:
+            return channel.unary_unary(f"/tensorflow.WorkerService/{method}")(request, timeout=ANSWER_WITHIN)
 
 
 # TensorFlow can't stop a server, so a process that trains again uses the one that it has.
 _servers: dict[Cluster, tf.train.Server] = {}
 
 
-def started(cluster: Cluster, batch_size: int) -> tf.train.Server:
+def server_of(cluster: Cluster, batch_size: int) -> tf.train.Server:
     """The server of this process, with threads for batches of that size.
 
     Raises:
@@ -184,7 +185,15 @@ def started(cluster: Cluster, batch_size: int) -> tf.train.Server:
             f"{cluster.named(cluster.me)} can't listen at its port ({error.strerror or error}); end what is there, "
             "or name another in TF_CONFIG."
         ) from error
+    _without_proxy(cluster)
     with stderr_held_back():
         config = session_config(batch_size=batch_size)
         _servers[cluster] = tf.train.Server(cluster.spec, cluster.job_name(cluster.job), cluster.task, config=config)
     return _servers[cluster]
+
+
+def _without_proxy(cluster: Cluster) -> None:
+    """Has gRPC connect to the machines themselves, though HTTP may go by a proxy here (http_proxy)."""
+    hosts = {address.rpartition(":")[0].strip("[]") for _, addresses in cluster.addresses for address in addresses}
+    before = os.environ.get(_NO_PROXY, os.environ.get("no_proxy", ""))
+    os.environ[_NO_PROXY] = ",".join(filter(None, [before, *sorted(hosts)]))

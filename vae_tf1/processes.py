@@ -40,9 +40,12 @@ def run_here(workers: int, arguments: list[str]) -> int:
     Returns:
         An exit status.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through the `finally` below
-    processes = {member: _started(member, role, arguments) for member, role in roles_here(workers).items()}
+    for number in signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, lambda number, _: sys.exit(128 + number))  # through the `finally` below
+    processes: dict[Member, subprocess.Popen] = {}
     try:
+        for member, role in roles_here(workers).items():
+            processes[member] = _started(role, arguments)
         while None in (statuses := {member: process.poll() for member, process in processes.items()}).values():
             failed = {member: status for member, status in statuses.items() if status}
             for (job, task), status in failed.items():
@@ -52,8 +55,12 @@ def run_here(workers: int, arguments: list[str]) -> int:
                 return 1
             time.sleep(0.2)
     except KeyboardInterrupt:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            processes["chief", 0].wait(timeout=_SAVE_WITHIN)
+        if ("chief", 0) in processes:
+            processes["chief", 0].send_signal(signal.SIGINT)  # to the chief alone: it saves while the others are there
+            try:
+                processes["chief", 0].wait(timeout=_SAVE_WITHIN)
+            except subprocess.TimeoutExpired:
+                print(f"The chief has not ended within {_SAVE_WITHIN} s; it may not have saved.", file=sys.stderr)
         return 130
     finally:
         for process in processes.values():
@@ -63,16 +70,10 @@ def run_here(workers: int, arguments: list[str]) -> int:
     return int(any(process.returncode for process in processes.values()))
 
 
-def _started(member: Member, role: str, arguments: list[str]) -> subprocess.Popen:
-    job, _ = member
+def _started(role: str, arguments: list[str]) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "vae_tf1.cluster", *arguments],
         # TensorFlow complains of others that are about to end; what is wrong is said by the processes themselves.
         env={LOG_LEVEL: "3", **os.environ, "TF_CONFIG": role},
-        # Ctrl-C comes to all of them; the chief shall save while the others are still there.
-        preexec_fn=None if job == "chief" else _ignore_interrupts,
+        start_new_session=True,  # Ctrl-C comes to this process alone
     )
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

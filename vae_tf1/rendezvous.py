@@ -19,9 +19,9 @@ import tensorflow.compat.v1 as tf
 from tqdm.auto import tqdm
 
 from vae_tf1 import fingerprint
-from vae_tf1.machines import Cluster, Member
+from vae_tf1.machines import ANSWER_WITHIN, Cluster, Member
 from vae_tf1.runs import Paused
-from vae_tf1.waiting import LOOK_EVERY, LOST, POLL_EVERY, Waiting, WatchedSession, is_lost
+from vae_tf1.waiting import LOOK_EVERY, POLL_EVERY, StateLost, Waiting, WatchedSession
 
 _FAREWELL = 10.0  # seconds that the chief waits for workers to say that they have finished
 
@@ -69,26 +69,31 @@ class Rendezvous:
                 self._waiting.progress()
             return silent
 
+        if self.status().get("failed"):  # when this process served before
+            self.write({})
         try:
             while not (status := self.status()).get("finished"):
                 self.check_goes_on(status)
                 self._waiting.look(chief_if_silent)
                 time.sleep(POLL_EVERY * 5)
         except RuntimeError:
-            time.sleep(3 * LOOK_EVERY)  # the workers shall hear of it, too
+            self._stay_until_heard()
             raise
-        finally:
-            self.write({})  # this process may serve again
+        self._stay_until_heard()
+        self.write({})  # this process may serve again
+
+    def _stay_until_heard(self) -> None:
+        """For a parameter server: lets the workers read that all is over, and why."""
+        end = time.monotonic() + LOOK_EVERY + ANSWER_WITHIN
+        while time.monotonic() < end and set(self._cluster.workers) - set(self._cluster.silent(self._cluster.workers)):
+            time.sleep(POLL_EVERY)
 
     def status(self) -> dict[str, Any]:
         """What the chief has said last; nothing, if it has not said anything yet."""
         return json.loads(self._sess.run(self._status[0].value) or "{}")
 
     def write(self, status: dict[str, Any]) -> None:
-        self._write(self._status, json.dumps(status))
-
-    def _write(self, texts: list["_Text"], content: str | bytes) -> None:
-        self._sess.run([text.write for text in texts], {self._new: content})
+        self._sess.run([text.write for text in self._status], {self._new: json.dumps(status)})
 
     def requests(self) -> list[dict[str, Any]]:
         """Those that have been handed in since the last call."""
@@ -96,7 +101,7 @@ class Rendezvous:
         return [json.loads(request) for request in self._sess.run(self._take, {self._count: count})]
 
     def requests_of_others(self, members: Sequence[str]) -> list[dict[str, Any]]:
-        """For the chief: the requests handed in by other than its members.
+        """For the chief: the requests to join of others than its members.
 
         Raises:
             RuntimeError: a member has failed.
@@ -105,35 +110,37 @@ class Rendezvous:
         for request in requests:
             if request["failed"] and request["token"] in members:
                 raise RuntimeError(f"worker {request['worker']} has ended: {request['failed']}")
-        return [request for request in requests if request["token"] not in members]
+        return [each for each in requests if each["token"] not in members and not (each["failed"] or each["leaves"])]
 
-    def gathered(self, own: dict[str, Any]) -> list[str]:
-        """For the chief: has all workers come; returns the tokens of their requests.
+    def gather(self, own: dict[str, Any]) -> list[str]:
+        """For the chief: waits for all workers; returns the tokens of their requests.
 
         Args:
             own: what the chief trains; a worker whose request says something else is refused.
         """
         members: dict[int, str] = {}
         refused: dict[str, str] = {}
-        self._before = self.status().get("generation")
-        self.write({"refused": refused})
+        status = self.status()
+        self._before = status.get("generation") or status.get("before")
+        self.write({"refused": refused, "before": self._before})
         workers = self._cluster.workers
         while len(members) < len(workers):
-            for request in self.requests():
+            for request in self.requests_of_others([*members.values(), *refused]):
                 worker, token = request["worker"], request["token"]
-                if request["leaves"] or request["failed"] or token in refused:
-                    continue
                 if reason := _difference(f"worker {worker}", own, request["trains"]):
                     tqdm.write(reason)
                     refused[token] = reason
-                    self.write({"refused": refused})
-                    continue
-                members[worker] = token
-                self._waiting.progress()
+                    self.write({"refused": refused, "before": self._before})
+                else:
+                    members[worker] = token
+                    self._waiting.progress()
             try:
                 self._waiting.look(lambda: [(job, task) for job, task in workers if task not in members])
             except TimeoutError as error:
-                raise TimeoutError(" ".join([str(error), *list(refused.values())[-1:]])) from error
+                if not refused:
+                    raise
+                refusal = list(refused.values())[-1].removesuffix(".")
+                raise TimeoutError(f"{str(error).removesuffix('.')} (refused before: {refusal}).") from error
             time.sleep(POLL_EVERY)
         return list(members.values())
 
@@ -141,12 +148,12 @@ class Rendezvous:
         self, generation: str, members: Sequence[str], state: dict[str, Any], arrays: dict[str, np.ndarray]
     ) -> None:
         """For the chief: says that it begins, and from where."""
-        self._write([self._state], _packed(state, arrays))
+        self._sess.run(self._state.write, {self._new: _packed(state, arrays)})
         self.write({"generation": generation, "members": list(members)})
         if self._before is not None:
             self._cluster.forget(self._before)
 
-    def admitted(self, trains: dict[str, Any]) -> tuple[str, str, dict[str, Any], dict[str, np.ndarray]]:
+    def join(self, trains: dict[str, Any]) -> tuple[str, str, dict[str, Any], dict[str, np.ndarray]]:
         """For a worker: waits to be among those whom the chief begins with.
 
         Returns:
@@ -194,7 +201,9 @@ class Rendezvous:
     def fail(self, why: str, token: str | None) -> None:
         """Says that the chief, or the worker that has a token, ends with an error."""
         if token is None:
-            self.write({"failed": why})
+            for status in self._status:  # each for itself, because one may be lost
+                with contextlib.suppress(StateLost):
+                    self._sess.run(status.write, {self._new: json.dumps({"failed": why})})
         else:
             self._request(token, {}, failed=why)
 
@@ -204,7 +213,7 @@ class Rendezvous:
 
     def finish(self, generation: str, members: list[str]) -> None:
         """For the chief, when all is saved: lets the workers end, and then the parameter servers."""
-        with contextlib.suppress(*LOST):  # nobody needs them any more
+        with contextlib.suppress(StateLost):  # nobody needs them any more
             self.write({"generation": generation, "members": members, "saved": True})
             staying, begun = set(members), time.monotonic()
             while staying and time.monotonic() - begun < _FAREWELL:
@@ -259,24 +268,29 @@ def _difference(worker: str, chief: dict[str, Any], trains: dict[str, Any]) -> s
     for what in chief:
         if what == "computation":
             if said := fingerprint.difference(chief[what], trains[what]):
-                return f"{worker} has another model than the chief: {said} ('there' is the chief); make them equal."
+                return (
+                    f"{worker} has another model than the chief: {said} ('here' is {worker}, 'there' the chief); "
+                    "make them equal."
+                )
         elif what != "versions" and chief[what] != trains[what]:
             return f"{worker} has {what} {trains[what]}, the chief has {chief[what]}; make them equal."
     return None
 
 
 @contextlib.contextmanager
-def told(rendezvous: Rendezvous, token: str | None = None) -> Iterator[None]:
+def telling_others(rendezvous: Rendezvous, token: str | None = None) -> Iterator[None]:
     """Tells the others of what ends the chief, or the worker that has a token.
 
     So a chief that is interrupted ends the cluster; one that is killed is waited for, as a worker is in any case.
     """
-    deliberate = (KeyboardInterrupt, GeneratorExit) if token is None else ()
+    stops = (KeyboardInterrupt, GeneratorExit) if token is None else ()
     try:
         yield
-    except (Exception, *deliberate) as error:
-        if not is_lost(error) and not isinstance(error, Paused):
-            why = str(error) or "it was stopped; start all again to go on from its last checkpoint."
-            with contextlib.suppress(tf.errors.OpError, TimeoutError, *LOST):
-                rendezvous.fail(why, token)
+    except (StateLost, Paused):
+        raise
+    except (Exception, *stops) as error:
+        stopped = "it was stopped; start all again to go on from its last checkpoint."
+        why = stopped if isinstance(error, stops) else str(error) or type(error).__name__
+        with contextlib.suppress(tf.errors.OpError, TimeoutError, StateLost):
+            rendezvous.fail(why, token)
         raise

@@ -17,7 +17,7 @@ from vae_tf1.noise import random_operations
 from vae_tf1.rendezvous import Rendezvous
 from vae_tf1.reports import Report
 from vae_tf1.runs import Paused, Run, Steps, identity_of, plain_steps
-from vae_tf1.waiting import LOST, ServerLost, Waiting, WatchedSession
+from vae_tf1.waiting import StateLost, Waiting, WatchedSession
 
 # From a function that makes an optimizer synchronous to the model that is trained with it.
 Build = Callable[[Callable[[tf.train.Optimizer], tf.train.Optimizer]], VAE]
@@ -92,10 +92,14 @@ class Synchronous(tf.train.SyncReplicasOptimizer):
 
     Attributes:
         update: operations with which the chief applies the mean, and lets all go on.
+        given_up: a tensor; when it is computed, no gradient of the step that is under way is taken any more. Whether
+            that step will never be done, for want of gradients; otherwise nobody knows.
     """
 
+    given_up: tf.Tensor
+
     def __init__(self, optimizer: tf.train.Optimizer, replicas: int, number: int):
-        super().__init__(optimizer, replicas, replicas)
+        super().__init__(_AllAtOnce(optimizer), replicas, replicas)
         self._replicas, self._number = replicas, number
         self.update: list[tf.Operation] = []
 
@@ -123,7 +127,34 @@ class Synchronous(tf.train.SyncReplicasOptimizer):
             self.update = [queue.enqueue(enqueue.inputs[1][0]) for queue in queues]
             with tf.control_dependencies(dequeue.control_inputs):  # all gradients have been handed in
                 token = queues[self._number].dequeue()
+        self.given_up = self._give_up(of_graph + 1)
         return tf.assign(self._local_step, token).op
+
+    def _give_up(self, next_step: tf.Tensor) -> tf.Tensor:
+        refusals = []
+        for accumulator, device in self._accumulator_list:
+            with tf.device(device):
+                refusals.append(accumulator.set_global_step(next_step))
+        waiting = []
+        with tf.control_dependencies(refusals):
+            for accumulator, device in self._accumulator_list:
+                with tf.device(device):
+                    waiting.append(accumulator.num_accumulated())
+        return tf.reduce_any(tf.stack(waiting) > 0)
+
+
+class _AllAtOnce:
+    """An optimizer that changes no variable before it has the gradients of all."""
+
+    def __init__(self, optimizer: tf.train.Optimizer):
+        self._optimizer = optimizer
+
+    def __getattr__(self, name: str):
+        return getattr(self._optimizer, name)
+
+    def apply_gradients(self, grads_and_vars, *args, **kwargs):
+        gradients, variables = zip(*grads_and_vars)
+        return self._optimizer.apply_gradients(list(zip(tf.tuple(gradients), variables)), *args, **kwargs)
 
 
 def _draw_own_noise(vae: VAE, number: int) -> None:
@@ -154,8 +185,8 @@ class _ReplicaRun(Run):
         names = {variable.op.name for variable in self.variables}
         if missing := [v.op.name for v in variables_of(replica.model) if v.op.name not in names]:
             raise ValueError(
-                f"build has made {missing[0]} on one machine, but not on the cluster; let it make the same variables, "
-                "in the same scopes, each time."
+                f"build has made the variable {missing[0]} at first, but no global variable of that name in the graph "
+                "of the cluster; let it make the same global variables, in the same scopes, each time."
             )
 
     @property
@@ -186,27 +217,22 @@ class _ReplicaRun(Run):
         self._rendezvous.start(self._generation, self._members, {**state, "done": self.done}, arrays)
 
     def step(self, iterations: int, report_every: int) -> Report | None:
+        before = self.done
+        self._replica.waiting.progress()
         try:
             report = super().step(iterations, report_every)
         except (KeyboardInterrupt, Paused, TimeoutError) as error:
+            if self._chief and (self.done > before or not self.sess.run(self._optimizer.given_up)):
+                raise StateLost("The iteration that was broken off may have been done, or its report") from error
             done, state = self._known  # what has been drawn for this iteration is drawn again
             self.data.set_state(state)
             for _ in range(done, self.done):
                 self.data.train.next_rows(self.batch_size)
-            if self._chief and not self._weights_are_of(self.done):
-                raise ServerLost("the weights are not those of the last iteration") from error
             raise
         self._replica.waiting.progress()
         if report is not None:
             self._known = self.done, self.data.get_state()
         return report
-
-    def _weights_are_of(self, done: int) -> bool:
-        """Whether no later iteration has been done after all; False if nobody knows."""
-        try:
-            return self.sess.run(self._global_step) == done
-        except (TimeoutError, *LOST):
-            return False
 
     def _of_own_part(self, steps: Steps) -> Steps:
         """`steps` on this machine's part of each batch, during which it looks at what the others do."""
@@ -221,7 +247,7 @@ class _ReplicaRun(Run):
         return own
 
     def _look_at_others(self) -> None:
-        """For while they are waited for.
+        """Called while they are waited for.
 
         Raises:
             Paused: a worker has come back, or the chief gathers all again.
@@ -229,7 +255,7 @@ class _ReplicaRun(Run):
         """
         if not self._chief:
             self._rendezvous.check_generation(self._rendezvous.status(), self._generation)
-        elif new := [each for each in self._rendezvous.requests_of_others(self._members) if not each["leaves"]]:
+        elif new := self._rendezvous.requests_of_others(self._members):
             workers = sorted({("worker", request["worker"]) for request in new})
             back = self._replica.cluster.named(*workers)
             raise Paused(f"{back} has come back; training goes on after {self.done} iterations.")

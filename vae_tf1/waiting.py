@@ -1,7 +1,8 @@
-"""How a process waits for other machines: it says for whom, notices who is lost, and gives up in the end."""
+"""How a process waits for other machines: it says for which, notices when one is lost, and gives up in the end."""
 
 import contextlib
 import functools
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,24 +22,13 @@ _LONG = 30  # seconds that a call to healthy machines may take before an interru
 _CLOSE_WITHIN = 2.0  # seconds; otherwise it takes some milliseconds
 
 
-class ServerLost(Exception):  # noqa: N818 (it is waited for)
-    """A parameter server does not answer, or has lost what it held."""
+class StateLost(Exception):  # noqa: N818 (nothing is wrong for long)
+    """What the parameter servers held is lost, or of no certain iteration: training goes on from a checkpoint."""
 
 
-# What a session says of a parameter server that has gone, or has come back without what it held.
-LOST = (
-    ServerLost,
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.FailedPreconditionError,
-    tf.errors.NotFoundError,
-    tf.errors.UnavailableError,
-)
-
-
-def is_lost(error: BaseException) -> bool:
-    """Whether a parameter server is what is wrong, in an error or in what it was made of."""
-    return isinstance(error, LOST) or isinstance(error.__cause__, LOST)
+# What a session says when it can't reach a parameter server, and when one has come back without what it held.
+_UNREACHABLE = (tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.UnavailableError)
+_EMPTY = (tf.errors.FailedPreconditionError, tf.errors.NotFoundError)
 
 
 class Waiting:
@@ -85,15 +75,18 @@ class Waiting:
             tqdm.write(f"Waiting for {self._cluster.named(*members)}.")
 
     def _in_vain(self, members: list[Member]) -> str:
-        me = self._cluster.named(self._cluster.me)
+        job, task = self._cluster.me
+        me = self._cluster.named((job, task))
         if not members:
             return (
                 f"{me} has waited {self._patience:.0f} s for the others, though all of them answer; look at what they "
                 "say, and start all again, or pass a greater patience."
             )
+        others = self._cluster.strangers(members)
+        said = f" ({self._cluster.named(*others)} has another TF_CONFIG)" if others else ""
         return (
-            f"{me} has waited {self._patience:.0f} s for {self._cluster.named(*members)}; start what is missing, "
-            "or correct TF_CONFIG, and start this one again."
+            f"{me} has waited {self._patience:.0f} s for {self._cluster.named(*members)}{said}; start what is missing, "
+            f"or correct TF_CONFIG, and start {job} {task} again."
         )
 
 
@@ -105,7 +98,11 @@ def wait_for_servers(cluster: Cluster, waiting: Waiting) -> None:
         TimeoutError: as `Waiting.look`.
     """
     while silent := cluster.silent(cluster.servers):
-        cluster.check_servers(silent)
+        if others := cluster.strangers(silent):
+            raise ValueError(
+                f"{cluster.named(*others)} serves another cluster, or has another TF_CONFIG; give each cluster "
+                "parameter servers of its own, and all its machines the same addresses."
+            )
         waiting.look(cluster.silent)
         time.sleep(POLL_EVERY)
 
@@ -128,19 +125,28 @@ class WatchedSession(tf.Session):
         filters = {cluster.device(member).removesuffix("/cpu:0") for member in (*cluster.needed, cluster.me)}
         super().__init__(server.target, graph, tf.ConfigProto(device_filters=sorted(filters)))
         self._cluster, self._waiting = cluster, waiting
+        self._servers = cluster.identities(cluster.needed)
         self._look: Callable[[], Any] = self._look_around
 
     def run(self, *args, **kwargs):
         """`tf.Session.run`.
 
         Raises:
-            ServerLost: a parameter server does not answer.
+            StateLost: a parameter server does not answer, or not with what it held.
             KeyboardInterrupt, TimeoutError: as `Waiting.look`.
         """
         future = _in_thread(functools.partial(super().run, *args, **kwargs))
         while not futures.wait([future], LOOK_EVERY).done:
             self._look()
-        return future.result()
+        try:
+            return future.result()
+        except _UNREACHABLE as error:
+            raise StateLost(f"A parameter server was lost ({said_by(error)})") from error
+        except _EMPTY as error:
+            self._look()
+            if self._cluster.identities(self._cluster.needed) != self._servers:
+                raise StateLost("A parameter server was started anew") from error
+            raise
 
     @contextlib.contextmanager
     def looking(self, also: Callable[[], Any]) -> Iterator[None]:
@@ -154,7 +160,7 @@ class WatchedSession(tf.Session):
     def _look_around(self, also: Callable[[], Any] = lambda: None) -> None:
         silent = self._cluster.silent()
         if lost := [member for member in silent if member in self._cluster.needed]:
-            raise ServerLost(f"{self._cluster.named(*lost)} does not answer")
+            raise StateLost(f"{self._cluster.named(*lost)} does not answer")
         also()
         self._waiting.look(lambda: silent)
 
@@ -164,6 +170,14 @@ class WatchedSession(tf.Session):
             self._left = True
             with stderr_held_back():  # TensorFlow complains there of a parameter server that has gone
                 futures.wait([_in_thread(super().close)], _CLOSE_WITHIN)
+
+
+def said_by(error: tf.errors.OpError) -> str:
+    """The sentence in what a session says; it adds where in the graph, and on which machine."""
+    if isinstance(error.__context__, tf.errors.OpError):
+        error = error.__context__
+    lines = [line for line in error.message.splitlines() if re.search("[a-z]", line) and "From /job:" not in line]
+    return lines[0] if lines else type(error).__name__
 
 
 def _in_thread(call: Callable[[], Any]) -> futures.Future:
