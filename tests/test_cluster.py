@@ -303,18 +303,18 @@ def test_a_wait_says_for_whom_and_ends(monkeypatch, capsys):
 @pytest.mark.slow
 def test_a_cluster_that_never_gathers_ends_with_a_sentence(tmp_path):
     """One of two workers never comes; the other asks to join again and again."""
-    with cluster_of(program(tmp_path, BUILTIN_DIR, "--patience=20"), tmp_path, workers=3) as processes:
+    with cluster_of(program(tmp_path, BUILTIN_DIR, "--patience=12"), tmp_path, workers=3) as processes:
         processes.kill(("worker", 1))
         statuses = processes.wait()
         assert statuses["chief", 0] == statuses["worker", 0] == statuses["ps", 0] == 1
         assert re.fullmatch(
-            r"(?:Waiting for .*\n)*Waiting for (worker 1 \(\S+\))\.\nchief 0 \(\S+\) has waited 20 s for \1; .*\n",
+            r"(?:Waiting for .*\n)*Waiting for (worker 1 \(\S+\))\.\nchief 0 \(\S+\) has waited 12 s for \1; .*\n",
             processes.said(("chief", 0)),
         )
         # Said again and again if the other's requests counted as progress.
         assert processes.said(("chief", 0)).count("\nWaiting for worker 1 (") <= 1
         for who in ("worker", 0), ("ps", 0):
-            assert re.search(r"The chief has ended: chief 0|has waited 20 s for worker 1", processes.said(who))
+            assert re.search(r"The chief has ended: chief 0|has waited 12 s for worker 1", processes.said(who))
 
 
 @pytest.mark.slow
@@ -345,7 +345,7 @@ def test_a_worker_that_shuffles_otherwise_is_refused_and_the_others_wait_for_a_r
     assert largest_difference(weights_in(tmp_path / "checkpoints"), weights) < CLOSE
 
 
-NOISY = ("--iterations=1301", "--batch-size=50", "--report-every=100", "--patience=60")
+NOISY = ("--iterations=801", "--batch-size=50", "--report-every=100", "--patience=60")
 
 
 @pytest.fixture(scope="module")
@@ -362,14 +362,14 @@ def unharmed(tmp_path_factory):
 def test_a_process_that_is_killed_and_started_again_goes_on_and_the_numbers_are_the_same(tmp_path, unharmed, who):
     """Killed twice, some iterations after a report."""
     with cluster_of(program(tmp_path, BUILTIN_DIR, *NOISY), tmp_path) as processes:
-        for iteration in 300, 900:
+        for iteration in 200, 500:
             processes.wait_until_said(("chief", 0), f"Iteration {iteration}:")
             processes.kill(who)
             time.sleep(3)
             processes.start(who)
         assert set(processes.wait().values()) == {0}, processes.outputs()
         print(processes.outputs())
-    assert [report.iteration for report in vae_tf1.past_reports(tmp_path / "checkpoints")] == [*range(0, 1301, 100)]
+    assert [report.iteration for report in vae_tf1.past_reports(tmp_path / "checkpoints")] == [*range(0, 801, 100)]
     assert largest_difference(weights_in(tmp_path / "checkpoints"), unharmed) == 0
 
 
@@ -402,7 +402,7 @@ def test_an_interrupt_of_the_chief_ends_the_cluster(tmp_path, lost):
 @pytest.mark.slow
 @pytest.mark.parametrize("lost", [("chief", 0), ("ps", 0)])
 def test_when_nobody_comes_back_all_end_within_their_patience(tmp_path, lost):
-    options = ("--iterations=100000", "--batch-size=50", "--report-every=100", "--patience=20")
+    options = ("--iterations=100000", "--batch-size=50", "--report-every=100", "--patience=12")
     with cluster_of(program(tmp_path, BUILTIN_DIR, *options), tmp_path, workers=3) as processes:
         processes.wait_until_said(("chief", 0), "Iteration 100:")
         processes.kill(lost)
@@ -410,7 +410,7 @@ def test_when_nobody_comes_back_all_end_within_their_patience(tmp_path, lost):
         for who in staying:
             assert processes.running[who].wait(120) == 1, processes.outputs()
         for who in staying:
-            assert re.search(r"has waited 20 s for .*; start what is missing|The chief has ended", processes.said(who))
+            assert re.search(r"has waited 12 s for .*; start what is missing|The chief has ended", processes.said(who))
             assert "Traceback" not in processes.said(who)
 
 
@@ -438,7 +438,7 @@ def test_where_something_else_answers_nobody_waits_without_end(tmp_path):
 @pytest.mark.slow
 def test_the_parameter_server_of_another_cluster_is_refused_and_the_other_is_not_disturbed(tmp_path, unharmed):
     with cluster_of(program(tmp_path, BUILTIN_DIR, *NOISY), tmp_path / "first") as first:
-        first.wait_until_said(("chief", 0), "Iteration 300:")
+        first.wait_until_said(("chief", 0), "Iteration 200:")
         with cluster_of(["true"], tmp_path / "second") as second:
             second.wait()
             roles = {who: json.loads(role) for who, role in second.roles.items()}
