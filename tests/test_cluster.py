@@ -35,9 +35,8 @@ ADDRESSES = {"ps": ["127.0.0.1:1"], "chief": ["127.0.0.1:2"], "worker": ["127.0.
 class Processes:
     """A cluster, each process with its output in a file."""
 
-    def __init__(self, command, directory, workers):
-        self.command, self.directory = list(map(str, command)), directory
-        self.roles = roles_here(workers)
+    def __init__(self, command, directory, roles):
+        self.command, self.directory, self.roles = list(map(str, command)), directory, roles
         self.running = {}
         for member in self.roles:
             self.start(member)
@@ -76,16 +75,24 @@ class Processes:
 
 
 @contextlib.contextmanager
-def cluster_of(command, directory, workers=2):
+def cluster_of(command, directory, workers=2, roles=None):
     """No process of it is left behind, whatever happens."""
     directory.mkdir(exist_ok=True)
-    processes = Processes(command, directory, workers)
+    processes = Processes(command, directory, roles or roles_here(workers))
     try:
         yield processes
     finally:
         for process in processes.running.values():
             process.kill()
             process.wait()
+
+
+def roles_beside(address):
+    """Those of a chief and a worker whose TF_CONFIG has that address for the parameter server."""
+    roles = {who: json.loads(role) for who, role in roles_here(2).items() if who != ("ps", 0)}
+    for role in roles.values():
+        role["cluster"]["ps"] = [address]
+    return {who: json.dumps(role) for who, role in roles.items()}
 
 
 def member(directory, iterations, *more):
@@ -416,21 +423,14 @@ def test_when_nobody_comes_back_all_end_within_their_patience(tmp_path, lost):
 
 @pytest.mark.slow
 def test_where_something_else_answers_nobody_waits_without_end(tmp_path):
-    """At the address of the parameter server: a server that is none of TensorFlow's, one that says nothing at all."""
-    with socket.socket() as says_nothing, cluster_of(["true"], tmp_path) as processes:
-        processes.wait()
+    """At the address of the parameter server: a server that takes connections, but says nothing at all."""
+    with socket.socket() as says_nothing:
         says_nothing.bind(("127.0.0.1", 0))
         says_nothing.listen()
-        roles = {who: json.loads(role) for who, role in processes.roles.items()}
         address = f"127.0.0.1:{says_nothing.getsockname()[1]}"
-        for role in roles.values():
-            role["cluster"]["ps"] = [address]
-        processes.roles = {who: json.dumps(role) for who, role in roles.items() if who != ("ps", 0)}
-        processes.running.clear()
-        processes.command = list(map(str, program(tmp_path, BUILTIN_DIR, "--patience=10")))
-        for who in processes.roles:
-            processes.start(who)
-        assert set(processes.wait(120).values()) == {1}, processes.outputs()
+        command = program(tmp_path, BUILTIN_DIR, "--patience=10")
+        with cluster_of(command, tmp_path, roles=roles_beside(address)) as processes:
+            assert set(processes.wait(120).values()) == {1}, processes.outputs()
         for who in processes.roles:
             assert re.search(rf"has waited 10 s for ps 0 \({address}\).*; start what is missing", processes.said(who))
 
@@ -439,20 +439,12 @@ def test_where_something_else_answers_nobody_waits_without_end(tmp_path):
 def test_the_parameter_server_of_another_cluster_is_refused_and_the_other_is_not_disturbed(tmp_path, unharmed):
     with cluster_of(program(tmp_path, BUILTIN_DIR, *NOISY), tmp_path / "first") as first:
         first.wait_until_said(("chief", 0), "Iteration 200:")
-        with cluster_of(["true"], tmp_path / "second") as second:
-            second.wait()
-            roles = {who: json.loads(role) for who, role in second.roles.items()}
-            there = json.loads(first.roles["ps", 0])["cluster"]
-            for role in roles.values():
-                role["cluster"]["ps"] = there["ps"]
-            second.roles = {who: json.dumps(role) for who, role in roles.items() if who != ("ps", 0)}
-            second.running.clear()
-            second.command = list(map(str, program(tmp_path / "second", BUILTIN_DIR, *NOISY)))
-            for who in second.roles:
-                second.start(who)
+        (address,) = json.loads(first.roles["ps", 0])["cluster"]["ps"]
+        command = program(tmp_path / "second", BUILTIN_DIR, *NOISY)
+        with cluster_of(command, tmp_path / "second", roles=roles_beside(address)) as second:
             assert set(second.wait(120).values()) == {1}, second.outputs()
             for who in second.roles:
-                assert re.search(rf"ps 0 \({there['ps'][0]}\) serves another cluster, or has", second.said(who))
+                assert re.search(rf"ps 0 \({address}\) serves another cluster, or has", second.said(who))
         assert set(first.wait().values()) == {0}, first.outputs()
         assert "lost" not in first.outputs()
     assert largest_difference(weights_in(tmp_path / "checkpoints"), unharmed) == 0

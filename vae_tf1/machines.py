@@ -85,7 +85,7 @@ class Cluster(NamedTuple):
 
     def device(self, member: Member) -> str:
         job, task = member
-        return f"/job:{self.job_name(job)}/task:{task}/cpu:0"
+        return f"/job:{self.job_name(job)}/task:{task}"
 
     @property
     def servers(self) -> list[Member]:

@@ -46,13 +46,15 @@ def run_here(workers: int, arguments: list[str]) -> int:
     try:
         for member, role in roles_here(workers).items():
             processes[member] = _started(role, arguments)
-        while None in (statuses := {member: process.poll() for member, process in processes.items()}).values():
-            failed = {member: status for member, status in statuses.items() if status}
-            for (job, task), status in failed.items():
-                if status < 0:  # else it has said why
+        while True:
+            statuses = {member: process.poll() for member, process in processes.items()}
+            for (job, task), status in statuses.items():
+                if status is not None and status < 0:  # otherwise it has said why
                     print(f"{job} {task} was ended by signal {-status}; the others are ended, too.", file=sys.stderr)
-            if failed:
+            if any(statuses.values()):
                 return 1
+            if None not in statuses.values():
+                return 0
             time.sleep(0.2)
     except KeyboardInterrupt:
         if ("chief", 0) in processes:
@@ -67,7 +69,6 @@ def run_here(workers: int, arguments: list[str]) -> int:
             process.kill()
         for process in processes.values():
             process.wait()
-    return int(any(process.returncode for process in processes.values()))
 
 
 def _started(role: str, arguments: list[str]) -> subprocess.Popen:

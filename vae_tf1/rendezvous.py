@@ -35,11 +35,10 @@ class Rendezvous:
 
     def __init__(self, cluster: Cluster, server: tf.train.Server, waiting: Waiting):
         self._cluster, self._waiting = cluster, waiting
-        self._before: str | None = None  # the generation before this one
         with tf.Graph().as_default() as graph:
             self._new = tf.placeholder(tf.string, [])
             # A parameter server reads what it holds itself, so that it needs no other.
-            self._status = [_Text("status", cluster.device(member), self._new) for member in cluster.needed]
+            self._status = [_Text(f"status_{ps}", cluster.device((job, ps)), self._new) for job, ps in cluster.needed]
             if cluster.job != "ps":
                 first = cluster.device(("ps", 0))
                 self._state = _Text("state", first, self._new)
@@ -84,8 +83,8 @@ class Rendezvous:
 
     def _stay_until_heard(self) -> None:
         """For a parameter server: lets the workers read that all is over, and why."""
-        end = time.monotonic() + LOOK_EVERY + ANSWER_WITHIN
-        while time.monotonic() < end and set(self._cluster.workers) - set(self._cluster.silent(self._cluster.workers)):
+        workers, end = self._cluster.workers, time.monotonic() + LOOK_EVERY + ANSWER_WITHIN
+        while time.monotonic() < end and self._cluster.silent(workers) != workers:
             time.sleep(POLL_EVERY)
 
     def status(self) -> dict[str, Any]:
@@ -100,17 +99,17 @@ class Rendezvous:
         count = self._sess.run(self._how_many)
         return [json.loads(request) for request in self._sess.run(self._take, {self._count: count})]
 
-    def requests_of_others(self, members: Sequence[str]) -> list[dict[str, Any]]:
-        """For the chief: the requests to join of others than its members.
+    def requests_of_others(self, known: Sequence[str]) -> list[dict[str, Any]]:
+        """For the chief: the requests to join whose tokens it does not know.
 
         Raises:
-            RuntimeError: a member has failed.
+            RuntimeError: one that it knows has failed.
         """
         requests = self.requests()
         for request in requests:
-            if request["failed"] and request["token"] in members:
+            if request["failed"] and request["token"] in known:
                 raise RuntimeError(f"worker {request['worker']} has ended: {request['failed']}")
-        return [each for each in requests if each["token"] not in members and not (each["failed"] or each["leaves"])]
+        return [each for each in requests if each["token"] not in known and not (each["failed"] or each["leaves"])]
 
     def gather(self, own: dict[str, Any]) -> list[str]:
         """For the chief: waits for all workers; returns the tokens of their requests.
@@ -121,8 +120,8 @@ class Rendezvous:
         members: dict[int, str] = {}
         refused: dict[str, str] = {}
         status = self.status()
-        self._before = status.get("generation") or status.get("before")
-        self.write({"refused": refused, "before": self._before})
+        before = status.get("generation") or status.get("before")
+        self.write({"refused": refused, "before": before})
         workers = self._cluster.workers
         while len(members) < len(workers):
             for request in self.requests_of_others([*members.values(), *refused]):
@@ -130,7 +129,7 @@ class Rendezvous:
                 if reason := _difference(f"worker {worker}", own, request["trains"]):
                     tqdm.write(reason)
                     refused[token] = reason
-                    self.write({"refused": refused, "before": self._before})
+                    self.write({"refused": refused, "before": before})
                 else:
                     members[worker] = token
                     self._waiting.progress()
@@ -149,9 +148,10 @@ class Rendezvous:
     ) -> None:
         """For the chief: says that it begins, and from where."""
         self._sess.run(self._state.write, {self._new: _packed(state, arrays)})
+        before = self.status().get("before")
         self.write({"generation": generation, "members": list(members)})
-        if self._before is not None:
-            self._cluster.forget(self._before)
+        if before is not None:
+            self._cluster.forget(before)
 
     def join(self, trains: dict[str, Any]) -> tuple[str, str, dict[str, Any], dict[str, np.ndarray]]:
         """For a worker: waits to be among those whom the chief begins with.
@@ -244,7 +244,6 @@ class _Text:
 
     def __init__(self, name: str, device: str, new: tf.Tensor):
         with tf.device(device):
-            name = f"{name}_{tf.DeviceSpec.from_string(device).task}"
             variable = tf.Variable("", name=name, use_resource=True, collections=[])
             self.value = tf.cond(variable.is_initialized(), variable.value, lambda: tf.constant(""))
             self.write = variable.assign(new)

@@ -58,7 +58,7 @@ def run_of(replica: Replica, rendezvous: Rendezvous, generation: str, members: S
     setter = tf.train.replica_device_setter(
         cluster=cluster.spec,
         ps_device=f"/job:{cluster.job_name('ps')}",
-        worker_device=cluster.device(cluster.me).removesuffix("/cpu:0"),
+        worker_device=cluster.device(cluster.me),
     )
     with graph.as_default(), graph.container(generation):
         with tf.device(setter):
@@ -178,9 +178,8 @@ class _ReplicaRun(Run):
         self._chief = replica.cluster.job == "chief"
         steps = plain_steps(sess, vae, replica.data.train.black_and_white)
         super().__init__(sess, vae, replica.data, replica.batch_size, self._of_own_part(steps))
-        with sess.graph.as_default():
-            self._global_step = tf.train.get_global_step()
-            if self._chief:
+        if self._chief:
+            with sess.graph.as_default():
                 sess.run(tf.global_variables_initializer())
         names = {variable.op.name for variable in self.variables}
         if missing := [v.op.name for v in variables_of(replica.model) if v.op.name not in names]:
@@ -211,14 +210,14 @@ class _ReplicaRun(Run):
             self.sess.run(self._optimizer.local_step_init_op)
             return
         with self.sess.graph.as_default():
-            self.sess.run(self._global_step.assign(self.done))
+            self.sess.run(tf.train.get_global_step().assign(self.done))
         self.sess.run(self._optimizer.chief_init_op)
         state, arrays = self.state()
         self._rendezvous.start(self._generation, self._members, {**state, "done": self.done}, arrays)
 
     def step(self, iterations: int, report_every: int) -> Report | None:
         before = self.done
-        self._replica.waiting.progress()
+        self._replica.waiting.progress()  # the time that the caller took is no waiting
         try:
             report = super().step(iterations, report_every)
         except (KeyboardInterrupt, Paused, TimeoutError) as error:

@@ -122,7 +122,7 @@ class WatchedSession(tf.Session):
     _left = False
 
     def __init__(self, cluster: Cluster, server: tf.train.Server, graph: tf.Graph, waiting: Waiting):
-        filters = {cluster.device(member).removesuffix("/cpu:0") for member in (*cluster.needed, cluster.me)}
+        filters = {cluster.device(member) for member in (*cluster.needed, cluster.me)}
         super().__init__(server.target, graph, tf.ConfigProto(device_filters=sorted(filters)))
         self._cluster, self._waiting = cluster, waiting
         self._servers = cluster.identities(cluster.needed)
