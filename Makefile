@@ -50,7 +50,7 @@ test: $(READY)  ## Run the tests
 
 soak: $(READY)  ## Run the tests that take minutes each; those that compare times have the machine to themselves
 	$(BIN)/python -m pytest -m slow -k "not long_run"
-	$(BIN)/python -m pytest -m slow -k long_run -n 0 tests/test_soak.py
+	$(BIN)/python -m pytest -m slow -k long_run -n 0 tests/training/test_soak.py
 
 bench: $(READY)  ## Measure this project and its peers side by side; about forty minutes
 	$(BIN)/python benchmarks/speed.py

@@ -24,7 +24,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from vae_tf1 import read_data_sets
-from vae_tf1.runs import SHOWN_IMAGES
+from vae_tf1.training.run import SHOWN_IMAGES
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parent / "build" / "benchmarks"

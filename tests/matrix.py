@@ -32,8 +32,11 @@ ROWS |= {
     f"tensorflow {tensorflow}": (PYTHON_OF_PLAIN if tensorflow > "2.15" else "3.11", tensorflow) for tensorflow in PLAIN
 }
 TESTS = [
-    f"tests/test_{name}.py"
-    for name in ("parity", "model", "numerics", "compiled", "saved_model", "tensorflow1", "input_data", "cluster")
+    *(f"tests/test_{name}.py" for name in ("parity", "model", "saved_model")),
+    *(f"tests/training/test_{name}.py" for name in ("numerics", "compiled")),
+    "tests/data/test_input_data.py",
+    "tests/tensorflow1/test_tensorflow1.py",
+    "tests/cluster/test_cluster.py",
 ]
 SHOWN = ("tensorflow", "tensorflow-probability", "tf-keras", "numpy", "protobuf")
 

@@ -20,7 +20,7 @@ from scipy.special import logsumexp
 
 import vae_tf1
 from vae_tf1 import Estimate, binarize, build_vae, evaluate, log_likelihood, read_data_sets, session_config, train
-from vae_tf1.fingerprint import computation_of, difference
+from vae_tf1.graph.fingerprint import describe_computation, describe_difference
 
 
 def seeded_digits():
@@ -251,16 +251,18 @@ def test_a_changed_model_is_refused(change, tmp_path):
 
 def computed_by(build):
     with tf.Graph().as_default():
-        return json.loads(json.dumps(computation_of(build())))  # as a checkpoint keeps it
+        return json.loads(
+            json.dumps(describe_computation((vae := build()).loss, vae.train_step))
+        )  # as a checkpoint keeps it
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_is_told_in_words(change):
     before, after, said = CHANGES[change]
     there = computed_by(before)
-    assert difference(there, computed_by(before)) is None
-    assert re.fullmatch(said, difference(there, computed_by(after)))
-    assert difference(computed_by(after), there) is not None
+    assert describe_difference(there, computed_by(before)) is None
+    assert re.fullmatch(said, describe_difference(there, computed_by(after)))
+    assert describe_difference(computed_by(after), there) is not None
 
 
 def test_the_other_loop_and_other_reports_are_not_refused(tmp_path):
@@ -270,11 +272,11 @@ def test_the_other_loop_and_other_reports_are_not_refused(tmp_path):
 
 
 def test_a_graph_of_another_tensorflow_is_resumed_with_a_warning(tmp_path, monkeypatch):
-    monkeypatch.setattr(vae_tf1.runs, "version", lambda name: "2.20.0")
+    monkeypatch.setattr(vae_tf1.training.run, "version", lambda name: "2.20.0")
     run(built(), 3, directory=tmp_path)
     monkeypatch.undo()
     run(built(), 4, directory=tmp_path)  # no warning: another version, the same graph
-    monkeypatch.setattr(vae_tf1.runs, "version", lambda name: "2.20.0")
+    monkeypatch.setattr(vae_tf1.training.run, "version", lambda name: "2.20.0")
     run(built(), 5, directory=tmp_path)
     monkeypatch.undo()
     with pytest.warns(
@@ -285,7 +287,7 @@ def test_a_graph_of_another_tensorflow_is_resumed_with_a_warning(tmp_path, monke
 
 
 def test_checkpoints_of_an_earlier_version_are_refused_with_a_way_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(vae_tf1.checkpoints, "_FORMAT", None)
+    monkeypatch.setattr(vae_tf1.training.checkpoints, "_FORMAT", None)
     run(built(), 3, directory=tmp_path)
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"another version of vae_tf1, .*initial_checkpoint='\S+/model\.ckpt'"):
@@ -368,7 +370,7 @@ def test_building_twice_names_the_ways_out(graph):
 
 def test_decode_outside_of_its_scope_does_not_pass_for_trained(graph):
     build_vae()
-    with pytest.raises(ValueError, match=r'untrained weights here.*tf\.variable_scope\("decoder", reuse=True\)'):
+    with pytest.raises(ValueError, match=r'untrained weights, .*tf\.variable_scope\("decoder", reuse=True\)'):
         vae_tf1.decode(tf.zeros([1, 64]))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-DIGITS = ROOT / "vae_tf1" / "digits"
+DIGITS = ROOT / "vae_tf1" / "data" / "digits"
 
 # One line is changed, the first.
 NEW_IMPORTS = """

@@ -57,7 +57,7 @@ def kernel(tmp_path, monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     monkeypatch.setenv("MPLBACKEND", "Agg")  # as in many containers
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    monkeypatch.setenv("VAE_TF1_DATA_DIR", str(vae_tf1.mnist.BUILTIN_DIR))
+    monkeypatch.setenv("VAE_TF1_DATA_DIR", str(vae_tf1.data.mnist.BUILTIN_DIR))
     monkeypatch.setenv("VAE_TF1_CHECKPOINT_DIR", str(tmp_path / "checkpoints"))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vae_tf1.mnist import BUILTIN_DIR
+from vae_tf1.data.mnist import BUILTIN_DIR
 
 ROOT = Path(__file__).parent.parent
 
@@ -41,7 +41,7 @@ def test_the_wheel_and_the_sdist_have_all_files_of_the_package(built):
         for path in (ROOT / "vae_tf1").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {"vae_tf1/py.typed", "vae_tf1/digits/train-images-idx3-ubyte.gz"} <= package
+    assert {"vae_tf1/py.typed", "vae_tf1/data/digits/train-images-idx3-ubyte.gz"} <= package
     with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
         in_wheel = set(wheel.namelist())
     assert {name for name in in_wheel if "dist-info" not in name} == package

@@ -1,11 +1,10 @@
-"""Imports TensorFlow without the messages that it prints at its start, and silences one that tf-slim causes.
+"""Imports TensorFlow without its start-up messages, and silences one warning that tf-slim causes.
 
-Its C++ code writes them (which CPU instructions it uses, that there is no GPU) before any of its settings is read, so
-they are caught at the file descriptor. Set TF_CPP_MIN_LOG_LEVEL=0, or import TensorFlow first, to see them.
+TensorFlow's C++ code writes these messages (CPU instructions, missing GPU) before it reads any setting, so they are
+captured at the file descriptor. To see them, set TF_CPP_MIN_LOG_LEVEL=0 or import TensorFlow first.
 """
 
 import contextlib
-import functools
 import os
 import sys
 import tempfile
@@ -17,13 +16,13 @@ LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 @contextlib.contextmanager
 def stderr_held_back():
-    """Nothing reaches file descriptor 2 inside; what came is shown after all if an error leaves."""
+    """Captures what is written to file descriptor 2; it is replayed if the block raises."""
     if os.environ.get(LOG_LEVEL) == "0":
         yield
         return
     try:
         stderr = os.dup(2)
-    except OSError:  # closed: nothing is shown anyway
+    except OSError:  # stderr is closed
         yield
         return
     with tempfile.TemporaryFile() as held_back:
@@ -40,10 +39,10 @@ def stderr_held_back():
 
 
 def check_tensorflow_probability(tensorflow: str, probability: str) -> None:
-    """tensorflow-probability says which TensorFlow it needs when it is imported, but pip does not know it.
+    """Checks that the two versions fit together, which pip's metadata does not ensure.
 
     Raises:
-        ImportError: the two versions do not go together; the message says what to install.
+        ImportError: they do not; the message says what to install.
     """
     minor = int(tensorflow.split(".")[1])
     needed = {15: "0.23", 16: "0.24", 17: "0.24"}.get(minor)
@@ -58,26 +57,19 @@ def import_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     chosen = os.environ.get(LOG_LEVEL)
-    os.environ[LOG_LEVEL] = chosen or "2"  # errors alone
+    os.environ[LOG_LEVEL] = chosen or "2"  # errors only
     try:
         with stderr_held_back():
-            import tensorflow  # noqa: F401
+            import tensorflow
+
+            tensorflow.config.list_physical_devices()  # once in a process; without a GPU, CUDA complains on stderr
     finally:
         if chosen is None:
             del os.environ[LOG_LEVEL]
 
 
-@functools.cache
-def look_for_devices() -> None:
-    """Has TensorFlow look for devices, as it does once in a process; where there is no GPU, CUDA says so on stderr."""
-    import tensorflow as tf
-
-    with stderr_held_back():
-        tf.config.list_physical_devices()
-
-
 import_tensorflow()
 with contextlib.suppress(PackageNotFoundError):  # a nightly build has another name
     check_tensorflow_probability(sys.modules["tensorflow"].__version__, version("tensorflow-probability"))
-# TensorFlow announces this to tf-slim at each layer; whoever calls tf-slim can do nothing about it.
+# TensorFlow warns tf-slim about this at every layer; the caller of tf-slim cannot do anything about it.
 warnings.filterwarnings("ignore", message=r"`(layer\.apply|tf\.layers\.\w+)` is deprecated")

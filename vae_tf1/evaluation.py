@@ -6,14 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+import tensorflow_probability as tfp
 from tqdm.auto import tqdm
 
-from vae_tf1.fingerprint import same_computation
-from vae_tf1.graph import check_images
+from vae_tf1.graph.clone import GraphClone
+from vae_tf1.graph.noise import random_operations
 from vae_tf1.input_data import binarize
-from vae_tf1.model import VAE, negative_elbo, sample_latent
-from vae_tf1.model_copy import ModelCopy
-from vae_tf1.noise import random_operations
+from vae_tf1.vae import VAE, check_images, clone_model
 
 # Images, and samples of each, that are decoded at once: 2000 rows of logits are 6 MB, measured to be a fast size.
 _IMAGES, _SAMPLES = 20, 100
@@ -80,21 +79,21 @@ def evaluate(sess: tf.Session, vae: VAE, images: np.ndarray, batch_size: int = 1
             `batch_size` is below 1, or `vae.z` is not drawn from the Gaussian of `vae.mu_logvar`.
     """
     with tf.Graph().as_default():
-        model = ModelCopy(sess, vae)
+        clone = clone_model(sess, vae)
         images = binarize(check_images(vae, images))
         if not len(images):
             raise ValueError("images has no row; pass at least one image to evaluate.")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; pass 1 or more.")
-        _check_posterior(model, vae, images)
+        _check_posterior(clone, vae, images)
         x, epsilon = (tf.placeholder(tf.float32, [None, tensor.shape[1]]) for tensor in (vae.x, vae.z))
-        (mu_logvar,) = model.of([vae.mu_logvar], [(vae.x, x)], "encode")
+        (mu_logvar,) = clone.copy([vae.mu_logvar], [(vae.x, x)], "encode")
         mu, logvar = tf.split(mu_logvar, 2, axis=1)
         sources = [(vae.x, x), (vae.mu_logvar, mu_logvar), (vae.z, mu + tf.exp(0.5 * logvar) * epsilon)]
-        terms = model.of([vae.reconstruction, vae.kl_divergence], sources, "decode")
+        terms = clone.copy([vae.reconstruction, vae.kl_divergence], sources, "decode")
         noise = np.random.default_rng(seed).standard_normal([len(images), epsilon.shape[1]], dtype=np.float32)
         parts = [slice(i, i + batch_size) for i in range(0, len(images), batch_size)]
-        with model.session() as session:
+        with clone.session() as session:
             run = session.make_callable(terms, feed_list=[x, epsilon])
             batches = [run(images[part], noise[part]) for part in parts]
     reconstruction, kl_divergence = (np.concatenate(term).astype(np.float64) for term in zip(*batches))
@@ -144,18 +143,19 @@ def log_likelihood(
             is below 1, or `vae.z` is not drawn from the Gaussian of `vae.mu_logvar`.
     """
     with tf.Graph().as_default():
-        model = ModelCopy(sess, vae)
+        clone = clone_model(sess, vae)
         images = binarize(check_images(vae, images))
         if num_samples < 1:
             raise ValueError(f"num_samples is {num_samples}; pass 1 or more.")
-        _check_posterior(model, vae, images)
+        _check_posterior(clone, vae, images)
         x, mu_logvar = (tf.placeholder(tf.float32, [None, tensor.shape[1]]) for tensor in (vae.x, vae.mu_logvar))
         count, stream = tf.placeholder(tf.int32, []), tf.placeholder(tf.int32, [2])
-        (encoded,) = model.of([vae.mu_logvar], [(vae.x, x)], "encode")
-        log_sum = tf.reduce_logsumexp(_log_weights(model, vae, x, mu_logvar, count, stream), axis=1)
+        (encoded,) = clone.copy([vae.mu_logvar], [(vae.x, x)], "encode")
+        bernoulli = _has_bernoulli_pixels(clone, vae, images)
+        log_sum = tf.reduce_logsumexp(_log_weights(clone, vae, x, mu_logvar, count, stream, bernoulli), axis=1)
         # Noise of the model's own depends on the order of the runs.
         threads = 1 if random_operations([encoded, log_sum]) else _processors()
-        with model.session(threads) as session:
+        with clone.session(threads) as session:
             encode = session.make_callable(encoded, feed_list=[x])
             log_sum_of = session.make_callable(log_sum, feed_list=[x, mu_logvar, count, stream])
 
@@ -172,16 +172,15 @@ def log_likelihood(
             return _in_threads(estimate, len(images), threads) - np.log(num_samples)
 
 
-def _check_posterior(model: ModelCopy, vae: VAE, images: np.ndarray) -> None:
+def _check_posterior(clone: GraphClone, vae: VAE, images: np.ndarray) -> None:
     """Raises ValueError if `vae.z` is not drawn from the Gaussian of `vae.mu_logvar`, as the estimates assume."""
-    given = tf.placeholder(tf.float32, [None, vae.mu_logvar.shape[1]])
-    if not len(images) or same_computation(vae.z, sample_latent(given), [(vae.mu_logvar, given)]):
+    if not len(images):
         return
     x = tf.placeholder(tf.float32, [None, vae.x.shape[1]])
-    fetches = model.of([vae.z, vae.mu_logvar], [(vae.x, x)], "posterior")
+    fetches = clone.copy([vae.z, vae.mu_logvar], [(vae.x, x)], "posterior")
     feed = {x: np.repeat(images[:1], 1_000, axis=0)}
     epsilon: list[float] = []  # (z - mu) / sigma, where rounding leaves enough of it
-    with model.session() as session:
+    with clone.session() as session:
         for _ in range(-(-_CHECKED // (1_000 * int(vae.z.shape[1])))):
             z, mu_logvar = (value.astype(np.float64) for value in session.run(fetches, feed))
             mu, logvar = np.split(mu_logvar, 2, axis=1)
@@ -216,30 +215,37 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _log_weights(model: ModelCopy, vae: VAE, x, mu_logvar, num_samples, stream):
+def _log_weights(clone: GraphClone, vae: VAE, x, mu_logvar, num_samples, stream, bernoulli):
     """log p(x|z) + log p(z) - log q(z|x) of `num_samples` draws of z for each of N images: [N, num_samples]."""
     mu, logvar = (part[:, tf.newaxis] for part in tf.split(mu_logvar, num_or_size_splits=2, axis=1))
     shape = tf.stack([tf.shape(x)[0], num_samples, mu.shape[2]])
     epsilon = tf.random.stateless_normal(shape, seed=stream)
     z = mu + tf.exp(0.5 * logvar) * epsilon
     sources = [(vae.z, tf.reshape(z, [-1, mu.shape[2]])), (vae.x, tf.repeat(x, num_samples, axis=0))]
-    if _is_bernoulli(vae):
-        (x_logits,) = model.of([vae.x_logits], sources, "decode")
+    if bernoulli:
+        (x_logits,) = clone.copy([vae.x_logits], sources, "decode")
         log_likelihood = _bernoulli_log_likelihood(x_logits, x, num_samples)
     else:
-        (reconstruction,) = model.of([vae.reconstruction], sources, "decode")
+        (reconstruction,) = clone.copy([vae.reconstruction], sources, "decode")
         log_likelihood = -tf.reshape(reconstruction, [-1, num_samples])
     # log p(z) - log q(z|x) = 1/2 sum_d epsilon_d^2 + logvar_d - z_d^2
     return log_likelihood + 0.5 * tf.reduce_sum(tf.square(epsilon) + logvar - tf.square(z), axis=2)
 
 
-def _is_bernoulli(vae: VAE) -> bool:
-    """Whether `vae.reconstruction` is the cross-entropy of `negative_elbo`, and not something of the caller's own."""
-    x_logits, x, mu_logvar = (
-        tf.placeholder(tf.float32, [None, tensor.shape[1]]) for tensor in (vae.x_logits, vae.x, vae.mu_logvar)
-    )
-    reconstruction = negative_elbo(x_logits, x, mu_logvar).reconstruction
-    return same_computation(vae.reconstruction, reconstruction, [(vae.x_logits, x_logits), (vae.x, x)])
+def _has_bernoulli_pixels(clone: GraphClone, vae: VAE, images: np.ndarray) -> bool:
+    """Whether -vae.reconstruction is the log-density of Bernoulli pixels of `vae.x_logits`, for each of the images."""
+    x_dist = vae.x_dist
+    while isinstance(x_dist, tfp.distributions.Independent):
+        x_dist = x_dist.distribution
+    same_shape = vae.x_logits.shape.is_compatible_with(vae.x.shape)
+    if not isinstance(x_dist, tfp.distributions.Bernoulli) or x_dist.logits is not vae.x_logits or not same_shape:
+        return False
+    x = tf.placeholder(tf.float32, [None, vae.x.shape[1]])
+    x_logits, reconstruction = clone.copy([vae.x_logits, vae.reconstruction], [(vae.x, x)], "likelihood")
+    excess = _bernoulli_log_likelihood(x_logits, x, 1)[:, 0] + reconstruction
+    with clone.session() as session:
+        batches = (images[i : i + _IMAGES * _SAMPLES] for i in range(0, len(images), _IMAGES * _SAMPLES))
+        return all((np.abs(session.run(excess, {x: batch})) < 0.01).all() for batch in batches)
 
 
 def _bernoulli_log_likelihood(x_logits, x, num_samples):

@@ -2,7 +2,7 @@
 
 An old notebook changes one line:
 
-    from vae_tf1 import input_data        # was: from tensorflow.examples.tutorials.mnist
+    from vae_tf1 import input_data  # was: from tensorflow.examples.tutorials.mnist
     mnist = input_data.read_data_sets("MNIST_data/", one_hot=True)
     images, labels = mnist.train.next_batch(100)
 
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vae_tf1 import base as base
-from vae_tf1.data_set import NUM_CLASSES, DataSet, Datasets, generator, graph_seed, image_dtype
-from vae_tf1.data_set import binarize as binarize
-from vae_tf1.idx import IDX_FILES as IDX_FILES
-from vae_tf1.idx import read_idx, read_idx_files
-from vae_tf1.mnist import BUILTIN_DIR, MNIST_URL, find_data
+from vae_tf1.data import base as base
+from vae_tf1.data.data_set import NUM_CLASSES, DataSet, Datasets, generator, graph_seed, image_dtype
+from vae_tf1.data.data_set import binarize as binarize
+from vae_tf1.data.idx import IDX_FILES as IDX_FILES
+from vae_tf1.data.idx import read_idx, read_idx_files
+from vae_tf1.data.mnist import BUILTIN_DIR, MNIST_URL, find_data
 
 DEFAULT_SOURCE_URL = SOURCE_URL = MNIST_URL
 

@@ -15,14 +15,11 @@ Scope and variable names are those of the original notebook, so checkpoints of i
 builder works in the default graph after `tf.disable_v2_behavior()`, and inside `with tf.Graph().as_default():`.
 """
 
-import functools
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 import tf_slim as slim
-
-from vae_tf1.tf1_seeds import use_tf1_seeds
 
 
 class NegativeElbo(NamedTuple):
@@ -31,25 +28,6 @@ class NegativeElbo(NamedTuple):
     loss: tf.Tensor  # []: mean over the batch of reconstruction + kl_divergence
     reconstruction: tf.Tensor  # [N]: -log p(x|z), summed over the pixels
     kl_divergence: tf.Tensor  # [N]: KL(q(z|x) || N(0, I))
-
-
-class VAE(NamedTuple):
-    """The tensors of one model in its graph; all float32, losses in nats. P is the pixels of an image, D those of z.
-
-    `build_vae` makes one; so does anyone who has built such a graph by hand. `train`, `evaluate`, `log_likelihood` and
-    `export_saved_model` work on these tensors, whatever computes them.
-    """
-
-    x: tf.Tensor  # [N, P]: placeholder for binarized images, 0 or 1
-    mu_logvar: tf.Tensor  # [N, 2 D]: mean and log-variance of q(z|x), D each
-    z: tf.Tensor  # [N, D]: the latent code; feed it to decode codes of your own
-    x_logits: tf.Tensor  # [N, P]: log-odds of a white pixel
-    x_dist: tfp.distributions.Distribution  # p(x|z), batch shape [N, P]
-    x_hat: tf.Tensor  # [N, P]: reconstruction, a sample of x_dist, 0 or 1
-    reconstruction: tf.Tensor  # [N]: -log p(x|z)
-    kl_divergence: tf.Tensor  # [N]: KL(q(z|x) || N(0, I))
-    loss: tf.Tensor  # []: what training minimizes, mean over the batch of reconstruction + beta * kl_divergence
-    train_step: tf.Operation  # one update of the weights
 
 
 def encoder(x, *, hidden_units=128, latent_dimensions=64):
@@ -70,13 +48,7 @@ def encoder(x, *, hidden_units=128, latent_dimensions=64):
         ValueError: `x` is not float32 [N, P], or `latent_dimensions` is below 1.
     """
     x = tf.convert_to_tensor(x)
-    if x.dtype != tf.float32 or x.shape.rank not in (2, None):
-        raise ValueError(
-            f"encoder takes float32 [N, pixels], but x is {x.dtype.name} {x.shape}; "
-            "cast it with tf.cast(x, tf.float32), and reshape it to one row per image."
-        )
-    if latent_dimensions < 1:
-        raise ValueError(f"latent_dimensions is {latent_dimensions}; pass 1 or more.")
+    _check_encoder_arguments(x, latent_dimensions)
     with slim.arg_scope([slim.fully_connected], weights_initializer=tf.truncated_normal_initializer(0.0, 0.1)):
         hidden = slim.fully_connected(x, hidden_units, activation_fn=tf.nn.relu, scope="fc1")
         return slim.fully_connected(hidden, 2 * latent_dimensions, activation_fn=None, scope="fc2")
@@ -94,14 +66,9 @@ def sample_latent(mu_logvar):
     Raises:
         ValueError: the width of `mu_logvar` is odd.
     """
-    width = mu_logvar.shape[1]
-    if width is not None and int(width) % 2:
-        raise ValueError(
-            f"mu_logvar has {width} columns, but needs an even number, D means and D log-variances; "
-            "give the last layer of the encoder 2 * D outputs."
-        )
+    _check_even_width(mu_logvar)
     mu, logvar = tf.split(mu_logvar, num_or_size_splits=2, axis=1)
-    # exp(-87) is the least that float32 holds in full; the root of a zero would have no derivative.
+    # exp(-87) is close to float32's smallest normal number; sqrt has no finite derivative at 0.
     stddev = tf.sqrt(tf.exp(tf.maximum(logvar, -87.0)))
     epsilon = tf.random_normal(tf.shape(stddev))
     return mu + stddev * epsilon
@@ -110,8 +77,8 @@ def sample_latent(mu_logvar):
 def decode(z, *, hidden_units=128, image_pixels=784):
     """The likelihood p(x|z): a hidden layer of ReLUs, then one Bernoulli distribution per pixel.
 
-    It makes its weights in the variable scope that it is called in. To decode with weights that are there already,
-    feed `vae.z`, or call it inside `with tf.variable_scope("decoder", reuse=True):`.
+    The weights are created in the enclosing variable scope. To decode with existing weights, feed `vae.z`, or call
+    `decode` inside `with tf.variable_scope("decoder", reuse=True):`.
 
     Args:
         z: float32 [N, D], latent codes.
@@ -123,13 +90,10 @@ def decode(z, *, hidden_units=128, image_pixels=784):
         whose samples and mean are float32 [N, P] in [0, 1].
 
     Raises:
-        ValueError: it is called outside of any scope in a graph that has a decoder, whose weights would not be reused.
+        ValueError: the call is outside any scope in a graph that already has a decoder, whose weights would not be
+            reused.
     """
-    if not tf.get_variable_scope().name and tf.trainable_variables(".*decoder/fc1/weights"):
-        raise ValueError(
-            "decode would make new, untrained weights here, because no variable scope is open, though this graph has a "
-            'decoder; feed vae.z instead, or call decode inside `with tf.variable_scope("decoder", reuse=True):`.'
-        )
+    _check_not_a_second_decoder()
     with slim.arg_scope([slim.fully_connected], weights_initializer=tf.truncated_normal_initializer(0.0, 0.1)):
         hidden = slim.fully_connected(z, hidden_units, activation_fn=tf.nn.relu, scope="fc1")
         x_logits = slim.fully_connected(hidden, image_pixels, activation_fn=None, scope="fc2")
@@ -163,10 +127,7 @@ def negative_elbo(x_logits, x, mu_logvar):
     Raises:
         ValueError: `x_logits` and `x` differ in shape.
     """
-    if not x_logits.shape.is_compatible_with(x.shape):
-        raise ValueError(
-            f"x_logits is {x_logits.shape} but x {x.shape}; the decoder needs one logit for each pixel of an image."
-        )
+    _check_one_logit_per_pixel(x_logits, x)
     # -log p(x|z) = -sum_i x_i log p_i + (1 - x_i) log(1 - p_i)
     reconstruction = tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=x_logits), 1)
     mu, logvar = tf.split(mu_logvar, num_or_size_splits=2, axis=1)
@@ -185,153 +146,50 @@ def optimizer(x_logits, x, mu_logvar):
         `train_step`, a `tf.Operation`.
     """
     with tf.variable_scope("optimizer"):
-        loss = negative_elbo(x_logits, x, mu_logvar).loss
-        # Gated: no weight changes before all gradients are there, even where operations run side by side.
-        return tf.train.AdamOptimizer().minimize(loss, gate_gradients=tf.train.Optimizer.GATE_GRAPH)
+        return minimize(negative_elbo(x_logits, x, mu_logvar).loss)
 
 
-_ENCODER, _DECODE = encoder, decode  # `build_vae` has arguments of these names
-
-
-def build_vae(
-    *,
-    seed=None,
-    encoder=encoder,
-    decode=decode,
-    beta=1.0,
-    optimizer=None,
-    hidden_units=128,
-    latent_dimensions=64,
-    image_pixels=784,
-) -> VAE:
-    """Builds the whole graph of the original notebook, in its scopes, in the current default graph.
+def minimize(loss, optimizer=None, global_step=None):
+    """The operation that makes one step down `loss`, after all gradients have been computed from the same weights.
 
     Args:
-        seed: graph-level seed; weights and noise are then those of TensorFlow 1.15 with
-            `tf.set_random_seed(seed)`. None leaves the graph's seed as it is, which is none by default.
-        encoder: from images, float32 [N, P], to `mu_logvar`, float32 [N, 2 * D].
-        decode: from z, float32 [N, D], to `(x_logits, x_dist)`, logits float32 [N, P] and the Bernoulli distribution
-            they parameterize. (For another likelihood, put a `VAE` together by hand.)
-        beta: weight of the KL divergence in `loss` (Higgins et al. 2017, "beta-VAE", eq. 4); a number, or a scalar
-            tensor, such as a schedule.
-        optimizer: any `tf.train.Optimizer`; None is `tf.train.AdamOptimizer()`. It counts its steps in the graph's
-            global step (`tf.train.get_or_create_global_step()`) where there is one, for a learning rate that decays.
-        hidden_units: width of the hidden layers of the built-in `encoder` and `decode`.
-        latent_dimensions: D, of the built-in `encoder`; a custom one sets its own.
-        image_pixels: P, such as `data.train.images.shape[1]`.
-
-    Regularization losses that `encoder` or `decode` adds to the graph (slim's `weights_regularizer`) are added to
-    `loss`, and their update operations (batch normalization) run with `train_step`.
-
-    Returns:
-        The `VAE`.
-
-    Raises:
-        RuntimeError: there is no graph to build in, because TensorFlow executes eagerly.
-        TypeError: `optimizer` is no `tf.train.Optimizer`, or `encoder` or `decode` does not return tensors.
-        ValueError: the graph has such a model already, or what `encoder` or `decode` returns does not fit.
+        loss: float32 [].
+        optimizer: a `tf.train.Optimizer`; None is `tf.train.AdamOptimizer()`.
+        global_step: the variable that counts the steps, or None.
     """
-    _check_arguments(beta, optimizer, hidden_units, image_pixels)
-    prefix = _check_no_model_yet()
-    if encoder is _ENCODER:
-        encoder = functools.partial(encoder, hidden_units=hidden_units, latent_dimensions=latent_dimensions)
-    if decode is _DECODE:
-        decode = functools.partial(decode, hidden_units=hidden_units, image_pixels=image_pixels)
-    if seed is not None:
-        tf.set_random_seed(seed)
-
-    operations_before = len(tf.get_default_graph().get_operations())
-    x = tf.placeholder(tf.float32, [None, image_pixels], name="x")
-    # Resource variables, which XLA compiles, even where `tf.disable_v2_behavior()` has turned them off.
-    with tf.variable_scope("encoder", use_resource=True):
-        mu_logvar = _checked_posterior(encoder(x))
-    with tf.variable_scope("decoder", use_resource=True):
-        z = sample_latent(mu_logvar)
-        x_logits, x_dist = _checked_likelihood(decode(z))
-        x_hat = _sample_image(x_logits, x_dist)
-    with tf.variable_scope("unlabeled"), tf.variable_scope("optimizer"):
-        loss, reconstruction, kl_divergence = negative_elbo(x_logits, x, mu_logvar)
-        if tf.is_tensor(beta) or beta != 1:
-            weight = tf.convert_to_tensor(beta, tf.float32, name="beta")
-            loss = tf.reduce_mean(reconstruction + weight * kl_divergence)
-        inside = rf"{prefix}(encoder|decoder)(_\d+)?/"
-        for penalty in tf.losses.get_regularization_losses(inside):
-            loss += penalty
-        with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS, inside)):
-            # Gated: no weight changes before all gradients are there, even where operations run side by side.
-            train_step = (optimizer or tf.train.AdamOptimizer()).minimize(
-                loss, global_step=tf.train.get_global_step(), gate_gradients=tf.train.Optimizer.GATE_GRAPH
-            )
-    use_tf1_seeds(tf.get_default_graph().get_operations()[operations_before:])
-    return VAE(
-        x=x,
-        mu_logvar=mu_logvar,
-        z=z,
-        x_logits=x_logits,
-        x_dist=x_dist,
-        x_hat=x_hat,
-        reconstruction=reconstruction,
-        kl_divergence=kl_divergence,
-        loss=loss,
-        train_step=train_step,
-    )
+    gate = tf.train.Optimizer.GATE_GRAPH  # otherwise a weight may change before another's gradient has read it
+    return (optimizer or tf.train.AdamOptimizer()).minimize(loss, global_step=global_step, gate_gradients=gate)
 
 
-def _check_arguments(beta, optimizer, hidden_units, image_pixels) -> None:
-    if tf.executing_eagerly():
-        raise RuntimeError(
-            "build_vae builds a graph, but TensorFlow is executing eagerly here; "
-            "call it inside `with tf.Graph().as_default():`, or call tf.disable_v2_behavior() first."
-        )
-    for name, size in ("hidden_units", hidden_units), ("image_pixels", image_pixels):
-        if size is None or size < 1:
-            raise ValueError(f"{name} is {size}; pass 1 or more.")
-    if not tf.is_tensor(beta) and beta < 0:
-        raise ValueError(f"beta is {beta}; pass 0 or more.")
-    if optimizer is not None and not isinstance(optimizer, tf.train.Optimizer):
-        raise TypeError(
-            f"optimizer is a {type(optimizer).__name__}; pass a tf.train.Optimizer of tensorflow.compat.v1."
-        )
-
-
-def _check_no_model_yet() -> str:
-    """Returns what the names of variables begin with here."""
-    scope = tf.get_variable_scope()
-    prefix = f"{scope.name}/" if scope.name else ""
-    if not scope.reuse and tf.global_variables(f"{prefix}(encoder|decoder)/"):
+def _check_encoder_arguments(x, latent_dimensions) -> None:
+    if x.dtype != tf.float32 or x.shape.rank not in (2, None):
         raise ValueError(
-            f"This graph has the variables of {prefix}encoder and {prefix}decoder already; call "
-            "tf.reset_default_graph() before you build the model again, or build a second one inside "
-            '`with tf.variable_scope("another"):`.'
+            f"encoder takes float32 [N, pixels], but x is {x.dtype.name} {x.shape}; "
+            "cast it with tf.cast(x, tf.float32), and reshape it to one row per image."
         )
-    return prefix
+    if latent_dimensions < 1:
+        raise ValueError(f"latent_dimensions is {latent_dimensions}; pass 1 or more.")
 
 
-def _checked_posterior(mu_logvar):
-    if not tf.is_tensor(mu_logvar) or mu_logvar.shape.rank != 2:
-        returned = mu_logvar.shape if tf.is_tensor(mu_logvar) else type(mu_logvar).__name__
-        raise TypeError(f"encoder returned {returned}; return one tensor, mu_logvar [N, 2 * D].")
-    return mu_logvar
-
-
-def _checked_likelihood(decoded):
-    if not isinstance(decoded, tuple | list) or len(decoded) != 2 or not tf.is_tensor(decoded[0]):
-        raise TypeError("decode returned something other than the pair (x_logits, x_dist); return both.")
-    x_logits, x_dist = decoded
-    base = x_dist
-    while isinstance(base, tfp.distributions.Independent):
-        base = base.distribution
-    if not isinstance(base, tfp.distributions.Bernoulli | tf.distributions.Bernoulli):
-        raise TypeError(
-            f"decode returned a {type(x_dist).__name__}, but build_vae trains the likelihood of Bernoulli pixels; "
-            "return tfp.distributions.Bernoulli(logits=x_logits), or put a VAE together by hand."
+def _check_even_width(mu_logvar) -> None:
+    width = mu_logvar.shape[1]
+    if width is not None and int(width) % 2:
+        raise ValueError(
+            f"mu_logvar has {width} columns, but needs an even number, D means and D log-variances; "
+            "give the last layer of the encoder 2 * D outputs."
         )
-    return x_logits, x_dist
 
 
-def _sample_image(x_logits, x_dist):
-    if not isinstance(x_dist, tfp.distributions.Bernoulli):
-        return x_dist.sample()
-    # x_dist.sample(), but tfp's would not take its noise from the seed as TensorFlow 1 did: white where noise < p.
-    noise = tf.random_uniform(tf.shape(x_logits))
-    return tf.cast(noise < x_dist.probs_parameter(), tf.float32)
+def _check_not_a_second_decoder() -> None:
+    if not tf.get_variable_scope().name and tf.trainable_variables(".*decoder/fc1/weights"):
+        raise ValueError(
+            "decode would create new, untrained weights, because no variable scope is open although this graph has a "
+            'decoder; feed vae.z instead, or call decode inside `with tf.variable_scope("decoder", reuse=True):`.'
+        )
+
+
+def _check_one_logit_per_pixel(x_logits, x) -> None:
+    if not x_logits.shape.is_compatible_with(x.shape):
+        raise ValueError(
+            f"x_logits is {x_logits.shape} but x is {x.shape}; the decoder needs one logit for each pixel of an image."
+        )

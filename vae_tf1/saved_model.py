@@ -6,9 +6,7 @@ from pathlib import Path
 import tensorflow.compat.v1 as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 
-from vae_tf1._startup import stderr_held_back
-from vae_tf1.model import VAE
-from vae_tf1.model_copy import ModelCopy
+from vae_tf1.vae import VAE, clone_model
 
 _SAVED_MODEL_FILES = {"saved_model.pb", "variables", "assets", "assets.extra", "fingerprint.pb"}
 
@@ -59,17 +57,17 @@ def export_saved_model(sess: tf.Session, vae: VAE, path, *, overwrite: bool = Fa
 
 def _write(sess: tf.Session, vae: VAE, path: Path) -> None:
     with tf.Graph().as_default():
-        model = ModelCopy(sess, vae)
+        clone = clone_model(sess, vae)
         images, z = (
             tf.placeholder(tf.float32, [None, tensor.shape[1]], name)
             for tensor, name in ((vae.x, "images"), (vae.z, "z"))
         )
-        (mu_logvar,) = model.of([vae.mu_logvar], [(vae.x, images)], "encode")
+        (mu_logvar,) = clone.copy([vae.mu_logvar], [(vae.x, images)], "encode")
         mean, log_variance = tf.split(mu_logvar, 2, axis=1)
-        decoded = model.distribution(vae.x_dist, [(vae.z, z)], "decode").mean()
-        reconstructed = model.distribution(vae.x_dist, [(vae.z, mean)], "reconstruct").mean()
+        decoded = clone.copy_distribution(vae.x_dist, [(vae.z, z)], "decode").mean()
+        reconstructed = clone.copy_distribution(vae.x_dist, [(vae.z, mean)], "reconstruct").mean()
         builder = tf.saved_model.Builder(str(path))
-        with model.session() as session, stderr_held_back():  # TensorFlow looks for a GPU here, and says there is none
+        with clone.session() as session:
             builder.add_meta_graph_and_variables(
                 session,
                 [tf.saved_model.SERVING],

@@ -1,0 +1,229 @@
+"""Downloading, against a server of our own in place of the host."""
+
+import gzip
+import hashlib
+import http.server
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import vae_tf1.data.mnist
+from vae_tf1 import input_data, read_data_sets
+from vae_tf1.data.idx import IDX_FILES
+
+FILES = {name: gzip.compress(os.urandom(50_000)) for name in IDX_FILES}
+
+
+class Host(http.server.ThreadingHTTPServer):
+    """Gives `files`; `answers` says how the next requests are answered, "well" after the last of them."""
+
+    daemon_threads = True
+
+    def __init__(self, files=FILES):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files, self.answers, self.elsewhere = files, [], None
+        self.url = f"http://127.0.0.1:{self.server_port}/"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def do_GET(self):
+        answer = self.server.answers.pop(0) if self.server.answers else "well"
+        content = self.server.files[self.path.strip("/")]
+        if isinstance(answer, int):
+            self.send_error(answer)
+            return
+        if answer == "redirect":
+            self.send_response(302)
+            self.send_header("Location", self.server.elsewhere + self.path.strip("/"))
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if answer == "wrong bytes":
+            content = content[::-1]
+        self.wfile.write(content if answer in ("well", "wrong bytes") else content[: len(content) // 2])
+        if answer == "stall":
+            self.wfile.flush()
+            time.sleep(60)
+        if answer == "cut":
+            self.wfile.flush()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def host(monkeypatch):
+    """The host of MNIST, with other files; it is given up after half a second."""
+    server = Host()
+    monkeypatch.setattr(vae_tf1.data.mnist, "MNIST_URL", server.url)
+    monkeypatch.setattr(vae_tf1.data.mnist, "MNIST_SHA256", [hashlib.sha256(d).hexdigest() for d in FILES.values()])
+    monkeypatch.setattr(vae_tf1.data.mnist, "_REACH_SECONDS", 0.5)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def prepare(directory):
+    """The download, with a tensorflow-datasets that has nothing left to do."""
+    vae_tf1.data.mnist._fetch(directory)
+
+
+def files_in(directory) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+FAILURES = {
+    "404": ([404], "answers 404 Not Found"),
+    "500 again and again": ([500] * 9, "answers 500 Internal Server Error"),
+    "stall": (["stall"], "can't be downloaded"),
+    "cut": (["cut"], "can't be downloaded"),
+    "wrong bytes": (["wrong bytes"], "is not MNIST's file"),
+    "cut in the third file": (["well", "well", "cut"], "can't be downloaded"),
+}
+
+
+@pytest.mark.parametrize("answers", FAILURES)
+def test_after_a_failure_nothing_half_is_there_and_the_next_try_succeeds(host, tmp_path, answers):
+    host.answers, says = list(FAILURES[answers][0]), FAILURES[answers][1]
+    with pytest.raises(vae_tf1.data.mnist._UnreachableError, match=says) as error:
+        prepare(tmp_path)
+    assert host.url in str(error.value)
+    assert files_in(tmp_path).items() <= FILES.items()
+    host.answers = []
+    prepare(tmp_path)
+    assert files_in(tmp_path) == FILES
+
+
+def test_a_source_url_of_ones_own(host, tmp_path):
+    digits = Host({name: (vae_tf1.data.mnist.BUILTIN_DIR / name).read_bytes() for name in IDX_FILES})
+    (tmp_path / IDX_FILES[0]).write_bytes(digits.files[IDX_FILES[0]])  # stays as it is
+    data = read_data_sets(tmp_path, source_url=digits.url, validation_size=10)
+    assert [data_set.num_examples for data_set in data] == [19990, 10, 3000]
+    assert {path.name for path in tmp_path.iterdir()} == set(IDX_FILES)
+    digits.shutdown()
+    digits.server_close()
+    assert read_data_sets(tmp_path, source_url=digits.url).name == f"IDX files in {tmp_path}"
+    with pytest.raises(ConnectionError, match=rf"{IDX_FILES[0]} is not there, and .*; put it there by hand"):
+        read_data_sets(tmp_path / "empty", source_url=digits.url)
+
+
+@pytest.mark.parametrize("answers", [[500], [503, 500], ["redirect"]], ids=str)
+def test_a_moment_of_trouble_and_a_redirect_are_overcome(host, tmp_path, answers):
+    elsewhere = Host()
+    host.answers, host.elsewhere = list(answers), elsewhere.url.replace("127.0.0.1", "localhost")
+    prepare(tmp_path)
+    assert files_in(tmp_path) == FILES
+    elsewhere.shutdown()
+    elsewhere.server_close()
+
+
+def test_a_redirect_to_other_bytes_is_refused(host, tmp_path):
+    elsewhere = Host({name: data[::-1] for name, data in FILES.items()})
+    host.answers, host.elsewhere = ["redirect"], elsewhere.url
+    with pytest.raises(vae_tf1.data.mnist._UnreachableError, match="is not MNIST's file"):
+        prepare(tmp_path)
+    assert files_in(tmp_path) == {}
+    elsewhere.shutdown()
+    elsewhere.server_close()
+
+
+@pytest.mark.parametrize("proxy", ["there is none", "it says no"])
+def test_a_proxy_that_refuses(host, tmp_path, monkeypatch, proxy):
+    gate = Host({})  # which has no such file, and fails
+    monkeypatch.delenv("no_proxy")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("http_proxy", gate.url if proxy == "it says no" else "http://127.0.0.1:9")
+    monkeypatch.setattr(Handler, "do_GET", lambda self: self.send_error(403))
+    with pytest.raises(vae_tf1.data.mnist._UnreachableError, match=r"403 Forbidden|can't be reached"):
+        prepare(tmp_path)
+    assert files_in(tmp_path) == {}
+    gate.shutdown()
+    gate.server_close()
+
+
+def test_maybe_download(host, tmp_path):
+    path = input_data.base.maybe_download(IDX_FILES[0], tmp_path / "new", host.url + IDX_FILES[0])
+    assert path == str(tmp_path / "new" / IDX_FILES[0])
+    assert (tmp_path / "new" / IDX_FILES[0]).read_bytes() == FILES[IDX_FILES[0]]
+    host.answers = [404]
+    assert input_data.base.maybe_download(IDX_FILES[0], tmp_path / "new", host.url + IDX_FILES[0]) == path
+
+
+@pytest.mark.parametrize("source", ["auto", "mnist"])
+def test_what_the_user_reads(host, tmp_path, source):
+    host.answers = [404] * 2
+    if source == "mnist":
+        with pytest.raises(ConnectionError, match=r"answers 404 Not Found; put the four IDX files there by hand\.$"):
+            read_data_sets(tmp_path, source=source)
+    else:
+        with pytest.warns(UserWarning, match="NOT MNIST: MNIST is not in"):
+            assert read_data_sets(tmp_path, source=source).name == "built-in digits"
+
+
+DOWNLOAD = """
+import sys
+from vae_tf1.data import mnist
+from vae_tf1 import input_data
+mnist.MNIST_URL = sys.argv[1]
+mnist.MNIST_SHA256 = sys.argv[3:] or mnist.MNIST_SHA256
+print("begins", flush=True)
+input_data.read_data_sets(sys.argv[2], source="mnist")
+"""
+
+
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL])
+def test_stopped_in_the_middle(host, tmp_path, number):
+    host.answers = ["well", "stall"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", DOWNLOAD, host.url, tmp_path, *vae_tf1.data.mnist.MNIST_SHA256],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a shell's background jobs ignore
+    )
+    manual = tmp_path / "downloads" / "manual"
+    process.stdout.readline()
+    while not (manual / IDX_FILES[1]).with_suffix(".part").exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, said = process.communicate()
+    assert process.returncode != 0
+    assert "KeyboardInterrupt" in said or number == signal.SIGKILL
+    left = files_in(manual)
+    assert left.pop(IDX_FILES[0]) == FILES[IDX_FILES[0]]
+    assert set(left) <= {IDX_FILES[1].replace(".gz", ".part")}
+    prepare(manual)
+    assert files_in(manual) == FILES
+
+
+@pytest.mark.slow
+def test_two_processes_at_once_and_then_one_that_may_only_read(mnist_dir, mnist, tmp_path, monkeypatch):
+    server = Host({name: (mnist_dir / name).read_bytes() for name in IDX_FILES})
+    command = [sys.executable, "-c", DOWNLOAD, server.url, tmp_path]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    server.shutdown()
+    server.server_close()
+    for path in [tmp_path, *tmp_path.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    monkeypatch.setattr(vae_tf1.data.mnist, "_check_writable", None)  # a call would raise, for root too
+    try:
+        assert read_data_sets(tmp_path, source="mnist").fingerprint() == mnist.fingerprint()
+    finally:
+        for path in [tmp_path, *tmp_path.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)

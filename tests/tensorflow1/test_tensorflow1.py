@@ -1,0 +1,158 @@
+"""Old programs with one line changed. Each process here changes TensorFlow as a whole, so none of it is in this one."""
+
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import nbclient
+import nbformat
+import numpy as np
+import pytest
+from old_notebook import IMPORT, ONE_LINE, PROGRAMS
+
+from vae_tf1.data.mnist import BUILTIN_DIR
+
+RECORDS = Path(__file__).parent.parent / "tf1_reference"
+
+# Runs the programs, then the sentences, then the models in a process that has imported TensorFlow once.
+RUNNER = """
+import json, sys, traceback, warnings
+from vae_tf1 import tensorflow1 as tf
+warnings.simplefilter("error", append=True)
+given = json.load(open("given.json"))
+failed, said = {}, []
+for name, program in given["programs"].items():
+    try:
+        exec(compile(program, name, "exec"), {"__name__": "__main__"})
+    except BaseException:
+        failed[name] = traceback.format_exc()
+for touched in given["missing"]:
+    try:
+        exec(touched)
+        said.append("nothing")
+    except (AttributeError, ImportError) as error:
+        said.append(str(error))
+assert not hasattr(tf.contrib, "eager") and hasattr(tf.contrib, "slim") and "placeholder" in dir(tf)
+sys.path.insert(0, given["records"])
+import old_programs
+from tensorflow.contrib import slim
+from tensorflow.examples.tutorials.mnist import input_data
+one_thread = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
+models = {
+    model.__name__: old_programs.run(model, tf, slim, input_data.read_data_sets("MNIST_data", seed=1), one_thread)
+    for model in old_programs.MODELS
+}
+json.dump({"failed": failed, "said": said, "models": models}, open("got.json", "w"))
+"""
+# What is touched, and the name that the sentence about it begins with.
+MISSING = {
+    "tf.estimator.Estimator": "tf.estimator",
+    "tf.contrib.factorization": "tf.contrib.factorization",
+    "from tensorflow.contrib import eager": "tf.contrib.eager",
+    "import tensorflow.contrib.seq2seq as seq2seq": "tf.contrib.seq2seq",
+    "tf.contrib.rnn.NASCell": "tf.contrib.rnn.NASCell",
+    "from tensorflow.contrib.learn import DNNClassifier": "tf.contrib.learn.DNNClassifier",
+    "tf.nonsense": "tf.nonsense",
+}
+
+
+def python(code: str, *arguments, cwd=None) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+@pytest.fixture
+def with_digits(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAE_TF1_DATA_DIR", str(BUILTIN_DIR))
+    return tmp_path
+
+
+def changed(program: str) -> str:
+    """The program with its one line changed, first among the imports."""
+    assert program.count(f"{IMPORT}\n") == 1
+    lines = program.replace(f"{IMPORT}\n", "").splitlines(keepends=True)
+    future = [line for line in lines if line.startswith("from __future__")]
+    return "".join([*future, f"{ONE_LINE}\n", *(line for line in lines if line not in future)])
+
+
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory) -> tuple[dict, str]:
+    """What `RUNNER` got, and what was on stderr."""
+    directory = tmp_path_factory.mktemp("programs")
+    programs = {name: changed(code) for name, code in PROGRAMS.items()}
+    given = {"programs": programs, "missing": [*MISSING, "tf.mul(1, 2)"], "records": str(RECORDS)}
+    (directory / "given.json").write_text(json.dumps(given))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("VAE_TF1_DATA_DIR", str(BUILTIN_DIR))
+        done = python(RUNNER, cwd=directory)
+    assert done.returncode == 0, done.stderr
+    return json.loads((directory / "got.json").read_text()), done.stdout + done.stderr
+
+
+def test_old_programs_run_as_scripts(one_process):
+    got, printed = one_process
+    assert got["failed"] == {}
+    assert "deprecated" not in printed
+
+
+@pytest.mark.slow
+def test_old_programs_run_as_notebook_cells_each_of_them_twice(with_digits):
+    cells = [cell for program in PROGRAMS.values() for cell in changed(program).split("# %%\n") for _ in range(2)]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    resources = {"metadata": {"path": str(with_digits)}}
+    nbclient.NotebookClient(notebook, kernel_name="python3", allow_errors=True, resources=resources).execute()
+    outputs = [output for cell in notebook.cells for output in cell.outputs]
+    assert [output.evalue for output in outputs if output.output_type == "error"] == []
+
+
+# Largest relative difference of the first ten losses, of all 100, and of the loss at the end. Convolutions and
+# batch normalization round differently today.
+CLOSE = {
+    "perceptron": (1e-6, 5e-6, 1e-6),
+    "layers_cnn": (5e-5, 3e-2, 5e-3),
+    "lstm": (1e-6, 5e-6, 1e-6),
+    "slim_batch_norm": (5e-5, 3e-2, 5e-3),
+}
+
+
+def test_models_have_the_names_and_numbers_of_tensorflow_1(one_process):
+    got, expected = one_process[0]["models"], json.loads((RECORDS / "models.json").read_text())
+    assert got.keys() == expected.keys() == CLOSE.keys()
+    for name, (first_ten, hundred, end) in CLOSE.items():
+        assert list(got[name]["variables"].items()) == list(expected[name]["variables"].items())
+        assert got[name]["initial_weights_sha256"] == expected[name]["initial_weights_sha256"]
+        np.testing.assert_allclose(got[name]["losses"][:10], expected[name]["losses"][:10], rtol=first_ten)
+        np.testing.assert_allclose(got[name]["losses"], expected[name]["losses"], rtol=hundred)
+        assert got[name]["test_loss"] == pytest.approx(expected[name]["test_loss"], rel=end)
+
+
+def test_what_has_no_counterpart_says_so(one_process):
+    *said, of_mul = one_process[0]["said"]
+    for sentence, name in zip(said, MISSING.values()):
+        assert sentence.startswith(f"{name} has no counterpart in TensorFlow 2.")
+        assert sentence.endswith(".")
+    assert of_mul == "tf.mul was removed in TensorFlow 1.0; write tf.multiply."
+
+
+IMPORTED_LATE = """
+import tensorflow as tf2
+from tensorflow.keras import layers
+import keras
+tf2.keras.layers.Dense(1)
+import vae_tf1
+assert not hasattr(tf2, "contrib") and tf2.executing_eagerly()
+from vae_tf1 import tensorflow1 as tf
+assert not tf2.executing_eagerly()
+assert tf.layers.dense(tf.placeholder(tf.float32, [None, 3]), 2).shape.as_list() == [None, 2]
+assert tf.nn.rnn_cell.GRUCell(3) and tf.keras.__name__.startswith("tf_keras")
+"""
+
+
+@pytest.mark.slow
+def test_imported_after_keras_it_works_and_says_what_does_not():
+    done = python(IMPORTED_LATE)
+    assert done.returncode == 0, done.stderr
+    assert "tensorflow.keras was imported before vae_tf1.tensorflow1 and stays Keras 3" in done.stderr
+    assert "restart Python and import vae_tf1.tensorflow1 first" in done.stderr

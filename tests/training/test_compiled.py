@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from models import from_pieces
+
+import vae_tf1
+from vae_tf1 import build_vae, read_data_sets, session_config, train
+from vae_tf1.graph.noise import random_operations
+from vae_tf1.training.compiled import AT_ONCE, compiled_steps
+
+
+def seeded_digits():
+    return read_data_sets("unused", source="builtin", seed=0)
+
+
+@pytest.fixture
+def vae(graph):
+    return build_vae(seed=0)
+
+
+def run(vae, *, compiled=True, **options):
+    """All reports of a run in a session of its own, and the variables at its end."""
+    with tf.Session(graph=vae.x.graph, config=session_config(compiled=compiled)) as session:
+        reports = list(train(session, vae, seeded_digits(), compiled=compiled, **options))
+        return reports, session.run(tf.global_variables())
+
+
+def assert_identical(values, expected):
+    for value, other in zip(values, expected, strict=True):
+        np.testing.assert_array_equal(value, other)
+
+
+def test_reports_are_at_the_iterations_and_of_the_images_of_the_plain_loop(vae):
+    options = {"iterations": 2 * AT_ONCE + 5, "report_every": AT_ONCE // 2 + 1}
+    compiled, _ = run(vae, **options)
+    plain, _ = run(vae, **options, compiled=False)
+    assert [report.iteration for report in compiled] == [report.iteration for report in plain] == [0, 51, 102, 153, 204]
+    for report, expected in zip(compiled, plain):
+        np.testing.assert_array_equal(report.images, expected.images)
+        assert report.loss == pytest.approx(expected.loss, rel=0.03)
+        assert report.loss == pytest.approx(report.reconstruction + report.kl_divergence, rel=1e-5)
+
+
+def test_steps_are_those_of_the_graph_fed_with_the_same_noise(vae, digits):
+    """Three steps of the compiled program, and of `train_step` with the program's noise in place of epsilon."""
+    images = digits.train.black_and_white
+    rows = np.arange(300).reshape(3, 100)
+    epsilon = random_operations([vae.loss])[0].outputs[0]
+    seed = epsilon.op.get_attr("seed") + (epsilon.op.get_attr("seed2") << 32)
+    # Fed, because outside XLA, where constants are folded, the same seeds give other noise.
+    seeds = tf.placeholder(tf.int64, [2])
+    noise = tf.function(tf.random.stateless_normal, jit_compile=True, autograph=False)([100, 64], seeds, alg="philox")
+    with tf.Session(config=session_config()) as session:
+        session.run(tf.global_variables_initializer())
+        losses = compiled_steps(session, vae, images, 100)(rows, 7)
+        got = session.run(tf.trainable_variables())
+    with tf.Session(config=session_config()) as session:
+        session.run(tf.global_variables_initializer())
+        for i in range(3):
+            eps = session.run(noise, {seeds: [seed, 7 + i]})
+            fetches = [vae.loss, vae.reconstruction, vae.kl_divergence, vae.train_step]
+            *terms, _ = session.run(fetches, {vae.x: images[rows[i]], epsilon: eps})
+            np.testing.assert_allclose(losses[i], [term.mean() for term in terms], rtol=1e-5)
+        for value, expected in zip(got, session.run(tf.trainable_variables())):
+            # Adam's first steps go by the whole rate, 1e-3, also where a gradient is zero but for rounding.
+            assert np.mean(np.abs(value - expected) > 1e-5) < 0.01
+
+
+@pytest.mark.slow
+def test_runs_repeat_to_the_bit_however_they_are_cut(vae):
+    _, expected = run(vae, iterations=250)
+    _, again = run(vae, iterations=250)
+    _, cut_otherwise = run(vae, iterations=250, report_every=70)
+    assert_identical(again, expected)
+    assert_identical(cut_otherwise, expected)
+
+
+def test_stopped_runs_end_as_whole_ones(vae, tmp_path):
+    _, expected = run(vae, iterations=250, report_every=100)
+    with tf.Session(config=session_config(compiled=True)) as session:
+        reports = train(session, vae, seeded_digits(), 250, report_every=100, checkpoint_dir=tmp_path, compiled=True)
+        assert [next(reports).iteration for _ in range(2)] == [0, 100]
+        reports.close()
+    reports, resumed = run(vae, iterations=250, report_every=100, checkpoint_dir=tmp_path)
+    assert [report.iteration for report in reports] == [200]
+    assert_identical(resumed, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [True, False], ids=["compiled first", "plain first"])
+def test_each_loop_goes_on_where_the_other_stopped(vae, tmp_path, first):
+    options = {"report_every": 50, "checkpoint_dir": tmp_path}
+    before, _ = run(vae, iterations=120, compiled=first, **options)
+    after, _ = run(vae, iterations=240, compiled=not first, **options)
+    whole, _ = run(vae, iterations=240, report_every=50)
+    assert [report.iteration for report in before + after] == [report.iteration for report in whole]
+    for report, expected in zip(before + after, whole):
+        np.testing.assert_array_equal(report.images, expected.images)
+        assert report.loss == pytest.approx(expected.loss, rel=0.03)
+
+
+def test_noise_follows_from_the_seed(graph):
+    """That the same seed gives the same noise, `test_stopped_runs_end_as_whole_ones` shows."""
+    losses = []
+    for seed in 0, None, None:
+        with tf.Graph().as_default():
+            losses.append(run(build_vae(seed=seed), iterations=1)[0][0].loss)
+    assert len(set(losses)) == 3
+
+
+def test_a_second_call_finds_the_program_of_the_first(vae):
+    with tf.Session(config=session_config(compiled=True)) as session:
+        for _ in range(2):
+            list(train(session, vae, seeded_digits(), iterations=2, compiled=True))
+    assert sum(op.type == "StatefulPartitionedCall" for op in vae.x.graph.get_operations()) == 1
+
+
+def test_other_sizes_and_scopes(graph):
+    with tf.variable_scope("mine"):
+        vae = build_vae(seed=0, hidden_units=20, latent_dimensions=3)
+    reports, _ = run(vae, iterations=30, batch_size=7, report_every=10)
+    assert [report.iteration for report in reports] == [0, 10, 20]
+
+
+def test_loss_that_is_not_finite_names_the_iteration(vae):
+    with tf.Session(config=session_config(compiled=True)) as session:
+        reports = train(session, vae, seeded_digits(), iterations=10, report_every=3, compiled=True)
+        next(reports)
+        next(reports)
+        tf.trainable_variables()[-1].load(np.full([784], np.nan, np.float32), session)
+        with pytest.raises(FloatingPointError, match="The loss is nan at iteration 4"):
+            next(reports)
+
+
+def test_variables_that_xla_does_not_take(graph, digits):
+    vae = from_pieces(resource_variables=False)
+    with tf.Session(config=session_config(compiled=True)) as session:
+        with pytest.raises(ValueError, match=r"weights is not a resource variable, which train\(compiled=True\) needs"):
+            train(session, vae, digits, compiled=True)
+        assert len(list(train(session, vae, digits, iterations=1))) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 7])
+def test_negative_elbo_of_mnist_at_the_end(mnist_dir, seed):
+    data = read_data_sets(mnist_dir, seed=seed)
+    with tf.Graph().as_default(), tf.Session(config=session_config(compiled=True)) as session:
+        vae = build_vae(seed=seed)
+        for _ in train(session, vae, data, compiled=True):
+            pass
+        assert 87.3 < vae_tf1.evaluate(session, vae, data.test.images).negative_elbo < 88.9

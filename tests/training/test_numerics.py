@@ -1,0 +1,84 @@
+"""Extreme values: what TensorFlow 1.15.5 made of them is in `tf1_reference/numerics.json`."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from vae_tf1 import build_vae, read_data_sets, session_config, train
+
+RECORD = json.loads((Path(__file__).parent.parent / "tf1_reference" / "numerics.json").read_text())
+BLACK, WHITE = np.zeros([2, 784], np.float32), np.ones([2, 784], np.float32)
+NOISE = np.tile([-1.0, 1.0], 64).reshape(2, 64)
+
+
+def feed_of(case, vae):
+    """What `record.py` feeds in a case."""
+    feed = {vae.x: WHITE if "white" in case else BLACK}
+    if match := re.fullmatch(r"log-variances of (\S+)", case):
+        feed[vae.mu_logvar] = np.concatenate([np.zeros([2, 64]), np.full([2, 64], float(match[1]))], axis=1)
+    if match := re.match(r"logits of (\S+),", case):
+        feed[vae.x_logits] = np.full([2, 784], float(match[1]))
+    return feed
+
+
+@pytest.fixture(scope="module")
+def read_variables():
+    with tf.Graph().as_default() as graph, tf.Session(config=session_config()) as session:
+        vae = build_vae(seed=0)
+        session.run(tf.global_variables_initializer())
+        sources = [vae.mu_logvar, vae.x_logits, *tf.trainable_variables()]
+        fetches = [vae.loss, tf.gradients(vae.loss, sources)]
+        epsilon = graph.get_tensor_by_name("decoder/random_normal:0")
+        yield lambda case: session.run(fetches, {**feed_of(case, vae), epsilon: NOISE})
+
+
+@pytest.mark.parametrize("case", RECORD)
+def test_losses_are_those_of_tensorflow_1_and_gradients_finite(read_variables, case):
+    loss, gradients = read_variables(case)
+    np.testing.assert_allclose(loss, float(RECORD[case]["loss"]), rtol=1e-5)
+    assert RECORD[case]["not finite"] == []
+    for gradient in gradients:
+        assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "compiled"])
+@pytest.mark.parametrize(
+    "logvar",
+    [88, *(pytest.param(logvar, marks=pytest.mark.slow) for logvar in (-120, -104, -88, -50, 50, 80, 1000, np.inf))],
+)
+def test_training_stays_finite_or_stops_and_says_where(tmp_path, logvar, compiled):
+    """From a checkpoint of three good iterations on, with an encoder that gives such log-variances."""
+    data = read_data_sets("unused", source="builtin", seed=0)
+    options = {"checkpoint_dir": tmp_path, "report_every": 2, "compiled": compiled}
+    with tf.Graph().as_default(), tf.Session(config=session_config(compiled=compiled)) as session:
+        vae = build_vae(seed=0)
+        list(train(session, vae, data, iterations=3, **options))
+        reports = train(session, vae, data, iterations=9, **options)
+        weights, biases = tf.trainable_variables("encoder/fc2")
+
+        def spoil(report):
+            weights.load(np.zeros(weights.shape), session)
+            biases.load(np.repeat(np.float32([0, logvar]), 64), session)
+
+        spoil(next(reports))
+        try:
+            for _ in reports:
+                pass
+            finite = True
+        except FloatingPointError as error:
+            finite = False
+            said = str(error)
+        values = session.run(tf.global_variables())
+    assert finite == (abs(logvar) <= 120 and logvar < 0)
+    if finite:
+        assert all(np.isfinite(value).all() for value in values)
+    else:
+        assert re.search(r"(at|after) iteration [5-8]", said)
+    for path in tmp_path.glob("iterations-*"):
+        reader = tf.train.load_checkpoint(str(path / "model.ckpt"))
+        for name in reader.get_variable_to_shape_map():
+            assert np.isfinite(reader.get_tensor(name)).all(), (path, name)

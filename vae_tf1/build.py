@@ -1,0 +1,159 @@
+"""`build_vae`: the whole graph of the original notebook, put together from the pieces of `model`."""
+
+import functools
+
+import tensorflow.compat.v1 as tf
+import tensorflow_probability as tfp
+
+from vae_tf1 import model
+from vae_tf1.tf1_seeds import use_tf1_seeds
+from vae_tf1.vae import VAE
+
+LATENT_DIMENSIONS = 64
+
+
+def build_vae(
+    *,
+    seed=None,
+    encoder=model.encoder,
+    decode=model.decode,
+    beta=1.0,
+    optimizer=None,
+    hidden_units=128,
+    latent_dimensions=LATENT_DIMENSIONS,
+    image_pixels=784,
+) -> VAE:
+    """Builds the whole graph of the original notebook, in its scopes, in the current default graph.
+
+    Args:
+        seed: graph-level seed; weights and noise are then those of TensorFlow 1.15 with
+            `tf.set_random_seed(seed)`. None keeps the graph's seed, if it has one.
+        encoder: from images, float32 [N, P], to `mu_logvar`, float32 [N, 2 * D].
+        decode: from z, float32 [N, D], to `(x_logits, x_dist)`, logits float32 [N, P] and the Bernoulli distribution
+            they parameterize. (For another likelihood, put a `VAE` together by hand.)
+        beta: weight of the KL divergence in `loss` (Higgins et al. 2017, "beta-VAE", eq. 4); a number, or a scalar
+            tensor, such as a schedule.
+        optimizer: any `tf.train.Optimizer`; None is `tf.train.AdamOptimizer()`. It counts its steps in the graph's
+            global step (`tf.train.get_or_create_global_step()`) where there is one, for a learning rate that decays.
+        hidden_units: width of the hidden layers of the built-in `encoder` and `decode`.
+        latent_dimensions: D, of the built-in `encoder`; a custom encoder decides for itself.
+        image_pixels: P, such as `data.train.images.shape[1]`.
+
+    Regularization losses that `encoder` or `decode` adds to the graph (slim's `weights_regularizer`) are added to
+    `loss`, and their update operations (batch normalization) run with `train_step`.
+
+    Returns:
+        The `VAE`.
+
+    Raises:
+        RuntimeError: TensorFlow executes eagerly, so there is no graph to build in.
+        TypeError: `optimizer` is not a `tf.train.Optimizer`, or `encoder` or `decode` does not return tensors.
+        ValueError: the graph already has such a model, `latent_dimensions` is given with a custom encoder, or what
+            `encoder` or `decode` returns does not fit.
+    """
+    _check_arguments(beta, optimizer, hidden_units, image_pixels)
+    prefix = _check_no_model_yet()
+    if encoder is model.encoder:
+        encoder = functools.partial(encoder, hidden_units=hidden_units, latent_dimensions=latent_dimensions)
+    elif latent_dimensions != LATENT_DIMENSIONS:
+        raise ValueError(
+            f"latent_dimensions is {latent_dimensions}, but only the built-in encoder takes it; "
+            f"let your own encoder return 2 * {latent_dimensions} columns instead."
+        )
+    if decode is model.decode:
+        decode = functools.partial(decode, hidden_units=hidden_units, image_pixels=image_pixels)
+    if seed is not None:
+        tf.set_random_seed(seed)
+
+    operations_before = len(tf.get_default_graph().get_operations())
+    x = tf.placeholder(tf.float32, [None, image_pixels], name="x")
+    # Resource variables, which XLA compiles, even where `tf.disable_v2_behavior()` has turned them off.
+    with tf.variable_scope("encoder", use_resource=True):
+        mu_logvar = _checked_posterior(encoder(x))
+    with tf.variable_scope("decoder", use_resource=True):
+        z = model.sample_latent(mu_logvar)
+        x_logits, x_dist = _checked_likelihood(decode(z))
+        x_hat = _sample_image(x_logits, x_dist)
+    with tf.variable_scope("unlabeled"), tf.variable_scope("optimizer"):
+        loss, reconstruction, kl_divergence = model.negative_elbo(x_logits, x, mu_logvar)
+        if tf.is_tensor(beta) or beta != 1:
+            weight = tf.convert_to_tensor(beta, tf.float32, name="beta")
+            loss = tf.reduce_mean(reconstruction + weight * kl_divergence)
+        inside = rf"{prefix}(encoder|decoder)(_\d+)?/"
+        for penalty in tf.losses.get_regularization_losses(inside):
+            loss += penalty
+        with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS, inside)):
+            train_step = model.minimize(loss, optimizer, tf.train.get_global_step())
+    use_tf1_seeds(tf.get_default_graph().get_operations()[operations_before:])
+    return VAE(
+        x=x,
+        mu_logvar=mu_logvar,
+        z=z,
+        x_logits=x_logits,
+        x_dist=x_dist,
+        x_hat=x_hat,
+        reconstruction=reconstruction,
+        kl_divergence=kl_divergence,
+        loss=loss,
+        train_step=train_step,
+    )
+
+
+def _check_arguments(beta, optimizer, hidden_units, image_pixels) -> None:
+    if tf.executing_eagerly():
+        raise RuntimeError(
+            "build_vae builds a graph, but TensorFlow is executing eagerly here; "
+            "call it inside `with tf.Graph().as_default():`, or call tf.disable_v2_behavior() first."
+        )
+    for name, size in ("hidden_units", hidden_units), ("image_pixels", image_pixels):
+        if size is None or size < 1:
+            raise ValueError(f"{name} is {size}; pass 1 or more.")
+    if not tf.is_tensor(beta) and beta < 0:
+        raise ValueError(f"beta is {beta}; pass 0 or more.")
+    if optimizer is not None and not isinstance(optimizer, tf.train.Optimizer):
+        raise TypeError(
+            f"optimizer is a {type(optimizer).__name__}; pass a tf.train.Optimizer of tensorflow.compat.v1."
+        )
+
+
+def _check_no_model_yet() -> str:
+    """Returns what the names of variables begin with here."""
+    scope = tf.get_variable_scope()
+    prefix = f"{scope.name}/" if scope.name else ""
+    if not scope.reuse and tf.global_variables(f"{prefix}(encoder|decoder)/"):
+        raise ValueError(
+            f"This graph has the variables of {prefix}encoder and {prefix}decoder already; call "
+            "tf.reset_default_graph() before you build the model again, or build a second one inside "
+            '`with tf.variable_scope("another"):`.'
+        )
+    return prefix
+
+
+def _checked_posterior(mu_logvar):
+    if not tf.is_tensor(mu_logvar) or mu_logvar.shape.rank != 2:
+        returned = mu_logvar.shape if tf.is_tensor(mu_logvar) else type(mu_logvar).__name__
+        raise TypeError(f"encoder returned {returned}; return one tensor, mu_logvar [N, 2 * D].")
+    return mu_logvar
+
+
+def _checked_likelihood(decoded):
+    if not isinstance(decoded, tuple | list) or len(decoded) != 2 or not tf.is_tensor(decoded[0]):
+        raise TypeError("decode returned something other than the pair (x_logits, x_dist); return both.")
+    x_logits, x_dist = decoded
+    base = x_dist
+    while isinstance(base, tfp.distributions.Independent):
+        base = base.distribution
+    if not isinstance(base, tfp.distributions.Bernoulli | tf.distributions.Bernoulli):
+        raise TypeError(
+            f"decode returned a {type(x_dist).__name__}, but build_vae trains the likelihood of Bernoulli pixels; "
+            "return tfp.distributions.Bernoulli(logits=x_logits), or put a VAE together by hand."
+        )
+    return x_logits, x_dist
+
+
+def _sample_image(x_logits, x_dist):
+    if not isinstance(x_dist, tfp.distributions.Bernoulli):
+        return x_dist.sample()
+    # x_dist.sample(), but tfp's would not take its noise from the seed as TensorFlow 1 did: white where noise < p.
+    noise = tf.random_uniform(tf.shape(x_logits))
+    return tf.cast(noise < x_dist.probs_parameter(), tf.float32)

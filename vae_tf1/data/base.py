@@ -1,0 +1,8 @@
+"""What `tensorflow.contrib.learn.python.learn.datasets.base` offered to programs that read MNIST."""
+
+from collections import namedtuple
+
+from vae_tf1.data.data_set import Datasets as Datasets
+from vae_tf1.data.mnist import maybe_download as maybe_download
+
+Dataset = namedtuple("Dataset", ["data", "target"])

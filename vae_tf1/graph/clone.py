@@ -1,0 +1,113 @@
+"""Copies of parts of a graph, built in another graph and run in another session.
+
+Measuring and exporting work on such a copy: the original session draws no noise for them, and the original graph gets
+no new operations.
+"""
+
+from collections.abc import Sequence
+
+import tensorflow.compat.v1 as tf
+import tensorflow_probability as tfp
+
+from vae_tf1.graph.sessions import private_session, read_variables
+from vae_tf1.graph.walk import Element, upstream_of, variables_among
+
+Sources = Sequence[tuple[tf.Tensor, tf.Tensor]]  # a tensor of the original, and what replaces it in the copy
+
+
+def rebuild(elements: Sequence[Element], sources: Sources, name: str) -> list[Element]:
+    """Builds `elements` again in the default graph, from other sources.
+
+    Args:
+        elements: tensors or operations of one graph.
+        sources: pairs of a tensor upstream of `elements` and the tensor of the default graph that replaces it.
+        name: scope of the new operations.
+
+    Returns:
+        The same tensors and operations, in the default graph.
+    """
+    required = upstream_of(elements, [tensor for tensor, _ in sources])
+    names = {operation.name for operation in required}
+    inputs = {tensor.name for operation in required for tensor in operation.inputs}
+    graph_def = elements[0].graph.as_graph_def()
+    nodes = [node for node in graph_def.node if node.name in names]
+    for node in nodes:
+        node.attr.pop("_class", None)  # colocates with another operation, which may not be copied
+        node.device = ""
+    del graph_def.node[:]
+    graph_def.node.extend(nodes)
+    input_map = {tensor.name: source for tensor, source in sources if tensor.name in inputs}
+    return tf.import_graph_def(graph_def, input_map, [element.name for element in elements], name=name)
+
+
+class GraphClone:
+    """Copies parts of a session's graph into the default graph, with the values of their variables.
+
+    Args:
+        sess: holds the values; its graph stays as it is.
+    """
+
+    def __init__(self, sess: tf.Session):
+        self._sess = sess
+        self._variables: list[tuple[tf.Variable, tf.Variable, tf.Tensor]] = []  # original, copy, value of the copy
+
+    def copy(self, elements: Sequence[Element], sources: Sources, name: str) -> list[Element]:
+        """Builds `elements` again in the default graph; see `rebuild`.
+
+        Raises:
+            ValueError: something upstream of `elements` is a placeholder that no source replaces, or cannot be copied.
+        """
+        operations = upstream_of(elements, [tensor for tensor, _ in sources])
+        for operation in operations:
+            if operation.type == "Placeholder":
+                raise ValueError(
+                    f"{elements[0].name} depends on the placeholder {operation.name}, for which nothing is fed here; "
+                    "compute it with sess.run and feed_dict."
+                )
+        self._copy_variables(operations)
+        variables = []
+        for original, copy, _ in self._variables:
+            source = original.op.outputs[0]  # the handle of a resource variable, the reference of another
+            variables.append((source, copy.handle if source.dtype == tf.resource else copy.value()))
+        try:
+            return rebuild(elements, [*sources, *variables], name)
+        except ValueError as error:
+            raise ValueError(
+                f"{elements[0].name} cannot be copied into another graph ({error}); "
+                "remove the operations that change variables in the forward pass."
+            ) from error
+
+    def copy_distribution(self, distribution: tfp.distributions.Distribution, sources: Sources, name: str):
+        """A distribution whose parameters are rebuilt from other sources; see `copy`.
+
+        Raises:
+            ValueError: it is not a distribution of tensorflow-probability.
+        """
+        parameters = tf.nest.flatten(distribution, expand_composites=True)
+        if not all(tf.is_tensor(parameter) for parameter in parameters):
+            raise ValueError(
+                f"The parameters of a {type(distribution).__name__} cannot be copied; "
+                "return a distribution of tensorflow_probability from decode."
+            )
+        return tf.nest.pack_sequence_as(distribution, self.copy(parameters, sources, name), expand_composites=True)
+
+    def session(self, threads: int = 1) -> tf.Session:
+        """Opens a session on the default graph, whose variables have the values that the originals have now.
+
+        Raises:
+            ValueError: the originals have no values yet.
+        """
+        values = read_variables(self._sess, [original for original, _, _ in self._variables])
+        session = private_session(tf.get_default_graph(), threads)
+        feed = {placeholder: value for (_, _, placeholder), value in zip(self._variables, values)}
+        session.run([copy.initializer for _, copy, _ in self._variables], feed)
+        return session
+
+    def _copy_variables(self, operations: Sequence[tf.Operation]) -> None:
+        copied = {original.op.name for original, _, _ in self._variables}
+        for original in variables_among(operations):
+            name = original.op.name
+            if name not in copied:
+                value = tf.placeholder(original.dtype.base_dtype, original.shape, f"value_of/{name}")
+                copy = tf.Variable(value, trainable=original.trainable, use_resource=True, name=name)
+                self._variables.append((original, copy, value))

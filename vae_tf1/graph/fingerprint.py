@@ -1,0 +1,142 @@
+"""What a graph computes, as data that can be kept in a checkpoint and compared."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vae_tf1.graph.walk import upstream_of
+
+# Of an operation: its type, its inputs by name, and its attributes.
+Description = list  # [str, list[str], dict[str, str]]
+Computation = dict[str, dict[str, Description]]  # "loss" and "train_step": operations by name, in order of creation
+
+_STORAGE_ATTRIBUTES = ("container", "shared_name")  # attributes that say where a value is kept, not what is computed
+_SHOWN_VALUES = 8  # of a constant; larger ones are represented by a checksum
+
+
+def describe_computation(loss: tf.Tensor, train_step: tf.Operation) -> Computation:
+    """The operations that compute the loss, and those that the training step adds."""
+    loss = {operation.name: _describe(operation) for operation in upstream_of([loss])}
+    step = {operation.name: _describe(operation) for operation in upstream_of([train_step])}
+    return {"loss": loss, "train_step": {name: step[name] for name in step if name not in loss}}
+
+
+def describe_difference(there: Computation, here: Computation) -> str | None:
+    """What the computation `here` has that the one `there` has not, in words; None if they are equal."""
+    for part in "loss", "train_step":
+        if there[part] == here[part]:
+            continue
+        if part == "train_step" and (said := _optimizers_differ(there[part], here[part])):
+            return said
+        return _first_difference(there[part], here[part])
+    return None
+
+
+def _optimizers_differ(there: dict[str, Description], here: dict[str, Description]) -> str | None:
+    optimizers = []
+    for operations in here, there:
+        types = {type_.removeprefix("Resource") for type_, _, _ in operations.values()}
+        optimizers.append(sorted(type_.removeprefix("Apply") for type_ in types if type_.startswith("Apply")))
+    if optimizers[0] == optimizers[1]:
+        return None
+    return "the optimizer is {} here, {} there".format(*(" and ".join(names) or "another" for names in optimizers))
+
+
+def _first_difference(there: dict[str, Description], here: dict[str, Description]) -> str:
+    new = [name for name in here if name not in there]
+    gone = [name for name in there if name not in here]
+    for names, others, where in ((new, there, "here but not there"), (gone, here, "there but not here")):
+        scope = _scope(names[0]) if names else ""
+        if "/" in scope and not any(name.startswith(f"{scope}/") for name in others):
+            return f"{scope} is {where}"
+    common = [name for name in here if name in there and here[name] != there[name]]
+    # Where an operation is new or gone, others have other inputs and seeds: that is not what to say first.
+    changed = [name for name in common if _own(here[name]) != _own(there[name])]
+    order = list(here)
+    if changed and not (new and order.index(new[0]) < order.index(changed[0])):
+        return _change(changed[0], there[changed[0]], here[changed[0]])
+    if not new and not gone:
+        return _change(common[0], there[common[0]], here[common[0]])
+    if not new:
+        return f"{_scope(gone[0])} has {_named(gone[0], there)} there, which is missing here"
+    if not gone:
+        return f"{_scope(new[0])} has {_named(new[0], here)} here, which is missing there"
+    constants = here[new[0]][0] == "Const", there[gone[0]][0] == "Const"
+    if _scope(gone[0]) == _scope(new[0]) and constants == (False, False):
+        return f"{_scope(new[0])} has {_named(new[0], here)} here, {_named(gone[0], there)} there"
+    if constants == (False, True):  # a number says more than the operation that takes its place
+        return f"{_scope(gone[0])} has {_named(gone[0], there)} there, which is missing here"
+    return f"{_scope(new[0])} has {_named(new[0], here)} here, which is missing there"
+
+
+def _own(description: Description) -> tuple:
+    type_, _, attributes = description
+    return type_, {name: value for name, value in attributes.items() if name not in ("seed", "seed2")}
+
+
+def _change(name: str, there: Description, here: Description) -> str:
+    if there[0] != here[0]:
+        return f"{name} is {here[0]} here, {there[0]} there"
+    for attribute in sorted(there[2].keys() | here[2].keys()):
+        values = here[2].get(attribute), there[2].get(attribute)
+        if values[0] != values[1]:
+            what = name if attribute == "value" else f"{attribute} of {name}"
+            return f"{what} is {values[0]} here, {values[1]} there"
+    return f"{name} takes {', '.join(here[1])} here, {', '.join(there[1])} there"
+
+
+def _scope(name: str) -> str:
+    return name.rpartition("/")[0] or "the graph"
+
+
+def _named(name: str, operations: dict[str, Description]) -> str:
+    type_, _, attributes = operations[name]
+    return f"{name.rpartition('/')[2]} = {attributes['value']}" if type_ == "Const" else type_
+
+
+def _describe(operation: tf.Operation) -> Description:
+    inputs = [tensor.name for tensor in operation.inputs]
+    inputs += sorted(f"^{control.name}" for control in operation.control_inputs)
+    return [operation.type, inputs, _attributes(operation)]
+
+
+def _attributes(operation: tf.Operation) -> dict[str, str]:
+    names = sorted(set(operation.node_def.attr).difference(_STORAGE_ATTRIBUTES))
+    return {name: _text(operation.get_attr(name), operation.graph) for name in names if not name.startswith("_")}
+
+
+def _text(value: Any, graph: tf.Graph) -> str:
+    """The value of an attribute, in words where it is short."""
+    if hasattr(value, "tensor_shape"):  # a tensor
+        array = tf.make_ndarray(value)
+        if array.size > _SHOWN_VALUES:
+            return _sha256(value.SerializeToString())
+        return np.array2string(array, separator=", ") if array.dtype.kind == "f" else str(array.tolist())
+    if hasattr(value, "unknown_rank"):  # a shape
+        return str(tf.TensorShape(value))
+    if hasattr(value, "name") and hasattr(value, "attr"):  # a function, whose own name is made of a running number
+        functions = {function.signature.name: function for function in graph.as_graph_def().library.function}
+        return _function_sha256(value.name, functions)
+    if isinstance(value, list):
+        return f"[{', '.join(_text(item, graph) for item in value)}]"
+    if isinstance(value, tf.DType):
+        return value.name
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _function_sha256(name: str, functions: dict[str, Any]) -> str:
+    parts = []
+    for node in functions[name].node_def:
+        parts += [node.name, node.op, *node.input]
+        for key, value in sorted(node.attr.items()):
+            if value.HasField("func"):
+                parts.append(_function_sha256(value.func.name, functions))
+            elif not key.startswith("_"):
+                parts.append(str(value))
+    return _sha256("\n".join(parts).encode())
+
+
+def _sha256(content: bytes) -> str:
+    return f"SHA-256 {hashlib.sha256(content).hexdigest()[:16]}"

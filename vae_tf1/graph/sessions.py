@@ -1,0 +1,57 @@
+"""How sessions are opened, and the values that they hold."""
+
+import tensorflow.compat.v1 as tf
+
+# batch_size * hidden_units from which an operation is split across threads: eight times the notebook's.
+_WORTH_SPLITTING = 8 * 100 * 128
+
+
+def session_config(*, compiled: bool = False, batch_size: int = 100, hidden_units: int = 128) -> tf.ConfigProto:
+    """The `ConfigProto` to open a session with, on the CPU, for the plain loop or for `train(compiled=True)`.
+
+    An iteration is some hundred small operations, the largest a product of 100x784 by 784x128. Splitting one of those
+    across threads costs more than it saves, and changes the rounding. So in the plain loop each operation has one
+    thread, two operations may run at a time, and a seeded run has the numbers of TensorFlow 1.15. From eight times
+    the notebook's `batch_size * hidden_units`, each operation uses all threads. XLA splits work at less cost: the
+    compiled loop always uses all threads.
+
+    TensorFlow creates a process's threads once, for its first session, so open that one with the configuration that
+    you need.
+
+    Args:
+        compiled: for `train(compiled=True)`.
+        batch_size: as of `train`.
+        hidden_units: as of `build_vae`; of a model of your own, the width of its widest hidden layer.
+    """
+    split = compiled or batch_size * hidden_units >= _WORTH_SPLITTING
+    return tf.ConfigProto(
+        intra_op_parallelism_threads=0 if split else 1,
+        inter_op_parallelism_threads=1 if compiled else 2,
+        device_count={"GPU": 0},
+    )
+
+
+def private_session(graph: tf.Graph, threads: int = 1) -> tf.Session:
+    """Opens a session on the CPU with threads of its own, which leaves the process's shared ones alone.
+
+    Args:
+        graph: what it runs.
+        threads: number of callers that run it at the same time.
+    """
+    config = tf.ConfigProto(inter_op_parallelism_threads=threads, use_per_session_threads=True, device_count={"GPU": 0})
+    return tf.Session(graph=graph, config=config)
+
+
+def read_variables(sess: tf.Session, variables: list[tf.Variable]) -> list:
+    """The values of variables, as NumPy arrays.
+
+    Raises:
+        ValueError: one has no value yet.
+    """
+    try:
+        return sess.run(variables)
+    except tf.errors.FailedPreconditionError as error:
+        raise ValueError(
+            "The weights of vae have no values in sess yet; iterate over train(sess, vae, ...), "
+            "or restore a checkpoint, first."
+        ) from error

@@ -1,0 +1,43 @@
+"""Weights to start from: checkpoints of `tf.train.Saver`, TensorFlow 1's included."""
+
+from pathlib import Path
+
+import tensorflow.compat.v1 as tf
+
+from vae_tf1.training.checkpoints import MODEL
+
+
+def restore_initial(sess: tf.Session, variables: list[tf.Variable], path: str) -> None:
+    """Loads all variables of a model, or its weights alone where the checkpoint has no more that fits.
+
+    Raises:
+        ValueError: there is no checkpoint at `path`, or it lacks a weight or has one of another shape.
+    """
+    path = path.removesuffix(".index")
+    if Path(path).is_dir():
+        path = tf.train.latest_checkpoint(path) or f"{path}/{MODEL}"
+    try:
+        there = tf.train.load_checkpoint(path).get_variable_to_shape_map()
+    except (ValueError, tf.errors.OpError) as error:
+        raise ValueError(_unreadable(path, error)) from error
+    trainable = {variable.op.name for variable in sess.graph.get_collection("trainable_variables")}
+    weights = [variable for variable in variables if variable.op.name in trainable]
+    fitting = {variable.op.name for variable in variables if there.get(variable.op.name) == variable.shape.as_list()}
+    for variable in weights:
+        if variable.op.name not in fitting:
+            raise ValueError(
+                f"The checkpoint {path} does not fit: {variable.op.name} is {variable.shape.as_list()} here "
+                f"but {there.get(variable.op.name, 'missing')} there; pass one of the same model and scopes."
+            )
+    with sess.graph.as_default():
+        try:
+            tf.train.Saver(variables if len(fitting) == len(variables) else weights).restore(sess, path)
+            return
+        except (ValueError, tf.errors.OpError) as error:
+            unreadable = error
+    raise ValueError(_unreadable(path, unreadable)) from unreadable
+
+
+def _unreadable(path: str, error: Exception) -> str:
+    reason = str(error).splitlines()[0]
+    return f"There is no checkpoint that can be read at {path} ({reason}); pass its path without .index or .data."

@@ -1,0 +1,127 @@
+"""The `VAE` tuple: the tensors of one model, whether they fit together, and what they depend on."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+import tensorflow_probability as tfp
+
+from vae_tf1.graph.clone import GraphClone
+from vae_tf1.graph.walk import Element, upstream_of, variables_among
+
+
+class VAE(NamedTuple):
+    """The tensors of one model in its graph; all float32, losses in nats. P is the pixels of an image, D those of z.
+
+    `build_vae` returns one, and a graph built by hand can be wrapped in one. `train`, `evaluate`, `log_likelihood` and
+    `export_saved_model` work on these tensors, whatever computes them.
+    """
+
+    x: tf.Tensor  # [N, P]: placeholder for binarized images, 0 or 1
+    mu_logvar: tf.Tensor  # [N, 2 D]: mean and log-variance of q(z|x), D each
+    z: tf.Tensor  # [N, D]: the latent code; feed it to decode codes of your own
+    x_logits: tf.Tensor  # [N, P]: log-odds of a white pixel
+    x_dist: tfp.distributions.Distribution  # p(x|z), batch shape [N, P]
+    x_hat: tf.Tensor  # [N, P]: reconstruction, a sample of x_dist, 0 or 1
+    reconstruction: tf.Tensor  # [N]: -log p(x|z)
+    kl_divergence: tf.Tensor  # [N]: KL(q(z|x) || N(0, I))
+    loss: tf.Tensor  # []: what training minimizes, mean over the batch of reconstruction + beta * kl_divergence
+    train_step: tf.Operation  # one update of the weights
+
+
+def tensors_of(vae: VAE) -> list[Element]:
+    """The tensors and operations among the fields of `vae`; x_dist is not a tensor, but x_hat is a sample of it."""
+    return [field for field in vae if isinstance(field, tf.Tensor | tf.Operation)]
+
+
+def train_fetches(vae: VAE) -> list[Element]:
+    """What one iteration of training runs: the loss, its two terms, and the step."""
+    return [vae.loss, vae.reconstruction, vae.kl_divergence, vae.train_step]
+
+
+def variables_of(vae: VAE) -> list[tf.Variable]:
+    """The variables that `vae` reads or writes: weights, Adam's slots and powers; not those of another VAE."""
+    return variables_among(upstream_of(tensors_of(vae)))
+
+
+def check_vae(vae: VAE) -> None:
+    """Checks that the tensors of `vae` belong together.
+
+    Raises:
+        TypeError: `vae` is not a `VAE`.
+        ValueError: they are of several graphs or have the wrong shapes, a variable is in no collection, or the
+            reconstruction is not computed from `vae.z` and `vae.x`.
+    """
+    if not isinstance(vae, VAE):
+        raise TypeError(f"vae is a {type(vae).__name__}; pass the VAE that build_vae returns, or one made by hand.")
+    if any(element.graph is not vae.x.graph for element in tensors_of(vae)):
+        raise ValueError("The tensors of vae are of several graphs; build all of them in one.")
+    if vae.x.shape.rank != 2 or vae.x.shape[1] is None:
+        raise ValueError(f"vae.x is {vae.x.shape}; make it tf.placeholder(tf.float32, [None, pixels]).")
+    if vae.mu_logvar.shape.rank != 2 or vae.z.shape.rank != 2 or vae.mu_logvar.shape[1] != 2 * (vae.z.shape[1] or 0):
+        raise ValueError(
+            f"vae.mu_logvar is {vae.mu_logvar.shape} and vae.z {vae.z.shape}; they need [N, 2 * D] and [N, D]."
+        )
+    for name, rank in ("reconstruction", 1), ("kl_divergence", 1), ("loss", 0):
+        tensor = getattr(vae, name)
+        if tensor.shape.rank not in (rank, None):
+            needed = "a number for each image, [N]" if rank else "one number, []"
+            raise ValueError(f"vae.{name} is {tensor.shape}, but must be {needed}; sum or average it accordingly.")
+    operations = upstream_of(tensors_of(vae))
+    known = {variable.op.name for variable in variables_among(operations)}
+    for operation in operations:
+        if operation.type in ("VarHandleOp", "VariableV2") and operation.name not in known:
+            raise ValueError(
+                f"The variable {operation.name} is in no collection of the graph, so it would not be initialized or "
+                "saved; make it without collections=[], and keep what tf.Variable returns."
+            )
+    reconstructing = upstream_of([vae.reconstruction])
+    for name in "x", "z":
+        if getattr(vae, name).op not in reconstructing:
+            raise ValueError(
+                f"vae.reconstruction does not depend on vae.{name}; set it to the tensor that it is computed from."
+            )
+
+
+def check_session(sess: tf.Session, vae: VAE) -> None:
+    """Raises ValueError if `sess` cannot run `vae`."""
+    if sess.graph is not vae.x.graph:
+        raise ValueError(
+            "sess runs another graph than the one vae was built in; open it with tf.Session(graph=vae.x.graph)."
+        )
+
+
+def clone_model(sess: tf.Session, vae: VAE) -> GraphClone:
+    """A clone of the graph of `vae`, with the weights that `sess` holds.
+
+    Raises:
+        TypeError, ValueError: as `check_vae` and `check_session`.
+    """
+    check_vae(vae)
+    check_session(sess, vae)
+    return GraphClone(sess)
+
+
+def check_only_x_is_fed(vae: VAE) -> None:
+    """Raises ValueError if training or reconstructing needs another placeholder than `vae.x`."""
+    for operation in upstream_of([vae.train_step, vae.x_hat]):
+        if operation.type == "Placeholder" and operation is not vae.x.op:
+            raise ValueError(
+                f"Training needs a value for the placeholder {operation.name}, but train feeds vae.x alone; make it "
+                "a tf.placeholder_with_default, or write a loop with sess.run and feed_dict."
+            )
+
+
+def check_images(vae: VAE, images) -> np.ndarray:
+    """`images` as an array; raises TypeError or ValueError if they are not an array of the size that `vae` takes."""
+    if tf.is_tensor(images) or np.asarray(images).dtype.kind not in "fiub":
+        raise TypeError(
+            f"images is a {type(images).__name__}; pass a NumPy array [N, pixels], such as mnist.test.images."
+        )
+    images = np.asarray(images)
+    if images.ndim == 2 and images.shape[1] != vae.x.shape[1]:
+        raise ValueError(
+            f"images has {images.shape[1]} pixels per image but vae.x {vae.x.shape[1]}; "
+            "pass images of the size that the model was built for."
+        )
+    return images
