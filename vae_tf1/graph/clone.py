@@ -64,7 +64,7 @@ class GraphClone:
                     f"{elements[0].name} depends on the placeholder {operation.name}, for which nothing is fed here; "
                     "compute it with sess.run and feed_dict."
                 )
-        self._copy_variables(operations)
+        self.copy_variables(operations)
         variables = []
         for original, copy, _ in self._variables:
             source = original.op.outputs[0]  # the handle of a resource variable, the reference of another
@@ -103,7 +103,8 @@ class GraphClone:
         session.run([copy.initializer for _, copy, _ in self._variables], feed)
         return session
 
-    def _copy_variables(self, operations: Sequence[tf.Operation]) -> None:
+    def copy_variables(self, operations: Sequence[tf.Operation]) -> None:
+        """Copies the variables among these operations; those that are copied after `session` have no value in it."""
         copied = {original.op.name for original, _, _ in self._variables}
         for original in variables_among(operations):
             name = original.op.name

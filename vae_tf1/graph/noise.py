@@ -29,9 +29,14 @@ _DRAWN_AT_ONCE = 2**22  # values; 16 MiB of float32
 _drawn_in: weakref.WeakKeyDictionary[tf.Session, dict[str, int]] = weakref.WeakKeyDictionary()
 
 
-def random_operations(elements: Sequence[Element]) -> list[tf.Operation]:
-    """The operations that make `elements`, of one graph, come out differently in each run, in order of creation."""
-    operations = upstream_of(list(elements))
+def random_operations(elements: Sequence[Element], without: Sequence[tf.Tensor] = ()) -> list[tf.Operation]:
+    """The operations that make `elements`, of one graph, come out differently in each run, in order of creation.
+
+    Args:
+        elements: tensors or operations of one graph.
+        without: tensors taken as given.
+    """
+    operations = upstream_of(elements, without)
     if not any(_is_random(operation.node_def) or _functions_called(operation.node_def) for operation in operations):
         return []
     library = {function.signature.name: function for function in operations[0].graph.as_graph_def().library.function}
@@ -128,12 +133,12 @@ class NoiseStreams:
             count -= some
 
 
-def stateless(operation: tf.Operation, shape: Sequence[int], seed) -> tf.Tensor:
+def stateless(operation: tf.Operation, shape: Any, seed: Any) -> tf.Tensor:
     """A stateless replacement for a random operation: values that follow from a seed alone.
 
     Args:
         operation: one of `random_operations`.
-        shape: of what it gives.
+        shape: of its output, integers or a tensor.
         seed: integers [2].
 
     Raises:

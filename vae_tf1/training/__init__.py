@@ -10,13 +10,14 @@ import tensorflow.compat.v1 as tf
 
 from vae_tf1.data.data_set import Datasets, binarize
 from vae_tf1.graph.noise import check_repeatable
+from vae_tf1.inputs import check_fed
 from vae_tf1.training import checkpoints, interrupts, reports
 from vae_tf1.training.compiled import AT_ONCE, compiled_steps
 from vae_tf1.training.loop import training_loop
 from vae_tf1.training.plain import plain_steps
 from vae_tf1.training.reports import Report
 from vae_tf1.training.run import SHOWN_IMAGES, Run
-from vae_tf1.vae import VAE, check_images, check_only_x_is_fed, check_session, check_vae, tensors_of
+from vae_tf1.vae import VAE, check_images, check_session, check_vae, tensors_of
 
 
 def train(
@@ -105,7 +106,7 @@ def past_reports(checkpoint_dir) -> list[Report]:
 
 def check_arguments(vae: VAE, data, iterations, batch_size, report_every) -> None:
     """Raises TypeError or ValueError for what `train` can't take; `vae` is one that `check_vae` has passed."""
-    check_only_x_is_fed(vae)
+    check_fed([vae.train_step, vae.x_hat], [vae.x])
     if not isinstance(data, Datasets):
         raise TypeError(
             f"data is a {type(data).__name__}; pass the Datasets that read_data_sets returns, "
