@@ -43,3 +43,16 @@ def test_a_resumed_run_goes_on_in_the_same_curves(tmp_path):
     run(tmp_path / "logs", 6, checkpoint_dir=tmp_path / "checkpoints")
     run(tmp_path / "logs", 11, checkpoint_dir=tmp_path / "checkpoints")
     assert [event.step for event in read(tmp_path / "logs").Scalars("loss")] == [0, 5, 10]
+
+
+def test_a_run_that_starts_again_supersedes_its_curves(tmp_path):
+    kwargs = {"checkpoint_dir": tmp_path / "checkpoints", "checkpoint_every": 100}
+    with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
+        vae = build_vae(seed=0)
+        data = read_data_sets("unused", source="builtin", seed=0)
+        reports = train(session, vae, data, 11, report_every=5, log_dir=tmp_path / "logs", **kwargs)
+        assert [next(reports).iteration for _ in range(2)] == [0, 5]
+        with pytest.raises(RuntimeError, match="crash"):
+            reports.throw(RuntimeError("crash"))
+    run(tmp_path / "logs", 11, **kwargs)
+    assert [event.step for event in read(tmp_path / "logs").Scalars("loss")] == [0, 5, 10]
