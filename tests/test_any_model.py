@@ -1,12 +1,10 @@
 """What is built is what is trained, measured, resumed and exported, whoever built it."""
 
 import copy
-import gzip
 import json
 import os
 import pickle
 import re
-import struct
 import subprocess
 import sys
 
@@ -15,6 +13,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 import tf_slim as slim
+from idx_files import write_idx
 from models import MODELS, dropout_encoder, from_pieces, log_weights_by_hand, tanh_decode
 from scipy.special import logsumexp
 
@@ -318,10 +317,8 @@ def write_images(directory, rows, columns):
     random_state = np.random.RandomState(0)
     for name, count in ("train", 5200), ("t10k", 30):
         images = random_state.randint(0, 256, [count, rows, columns], np.uint8)
-        content = struct.pack(">4I", 0x803, count, rows, columns) + images.tobytes()
-        (directory / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(content))
-        labels = struct.pack(">2I", 0x801, count) + bytes(i % 10 for i in range(count))
-        (directory / f"{name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
+        write_idx(directory / f"{name}-images-idx3-ubyte.gz", images)
+        write_idx(directory / f"{name}-labels-idx1-ubyte.gz", (np.arange(count) % 10).astype(np.uint8))
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(8, 8), (28, 20)])
