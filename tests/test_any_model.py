@@ -16,30 +16,11 @@ import tf_slim as slim
 from idx_files import write_idx
 from models import MODELS, dropout_encoder, from_pieces, log_weights_by_hand, tanh_decode
 from scipy.special import logsumexp
+from training_runs import assert_same, build_and_train, seeded_digits
 
 import vae_tf1
 from vae_tf1 import Estimate, binarize, build_vae, evaluate, log_likelihood, read_data_sets, session_config, train
 from vae_tf1.graph.fingerprint import describe_computation, describe_difference
-
-
-def seeded_digits():
-    return read_data_sets("unused", source="builtin", seed=0)
-
-
-def run(build, iterations, *, compiled=False, directory=None, report_every=7, **options):
-    """Reports and variables of a run in a graph and a session of its own."""
-    with tf.Graph().as_default(), tf.Session(config=session_config(compiled=compiled)) as session:
-        vae = build()
-        options.update(compiled=compiled, checkpoint_dir=directory, report_every=report_every)
-        reports = list(train(session, vae, seeded_digits(), iterations, 20, **options))
-        return reports, session.run({variable.op.name: variable for variable in tf.global_variables()})
-
-
-def assert_same(first: dict, second: dict):
-    assert first.keys() == second.keys()
-    for name in first:
-        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
-
 
 # Measured and exported as built
 
@@ -117,7 +98,7 @@ def test_feeding_z_decodes(graph, digits):
 
 def test_measuring_a_model_with_noise_of_its_own_repeats_and_leaves_training_alone(digits):
     images = digits.test.images[:50]
-    whole = run(MODELS["dropout"], 15)[1]
+    whole = build_and_train(MODELS["dropout"], 15)[1]
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = MODELS["dropout"]()
         for _ in train(session, vae, seeded_digits(), 15, 20, 7):
@@ -152,10 +133,10 @@ def test_a_resumed_run_is_the_unbroken_one(name, compiled, tmp_path):
         tf.set_random_seed(0)
         return MODELS[name]()
 
-    whole = run(build, 20, compiled=compiled)
+    whole = build_and_train(build, 20, compiled=compiled)
     reports = []
     for iterations in 4, 11, 20:
-        some, variables = run(build, iterations, compiled=compiled, directory=tmp_path)
+        some, variables = build_and_train(build, iterations, compiled=compiled, checkpoint_dir=tmp_path)
         reports += some
     assert_same(variables, whole[1])
     for report, expected in zip(reports, whole[0], strict=True):
@@ -242,10 +223,10 @@ CHANGES = {
 @pytest.mark.parametrize("change", ["activation", "beta", "optimizer"])
 def test_a_changed_model_is_refused(change, tmp_path):
     before, after, said = CHANGES[change]
-    run(before, 3, directory=tmp_path)
+    build_and_train(before, 3, checkpoint_dir=tmp_path)
     with pytest.raises(ValueError, match=f"is of another model: {said}; change the model back, or pass"):
-        run(after, 6, directory=tmp_path)
-    assert len(run(before, 8, directory=tmp_path)[0]) == 1
+        build_and_train(after, 6, checkpoint_dir=tmp_path)
+    assert len(build_and_train(before, 8, checkpoint_dir=tmp_path)[0]) == 1
 
 
 def computed_by(build):
@@ -265,34 +246,34 @@ def test_a_change_is_told_in_words(change):
 
 
 def test_the_other_loop_and_other_reports_are_not_refused(tmp_path):
-    run(built(), 3, directory=tmp_path)
-    run(built(), 6, directory=tmp_path, compiled=True, report_every=2, log_dir=tmp_path / "logs")
-    assert len(run(built(), 9, directory=tmp_path)[0]) == 1
+    build_and_train(built(), 3, checkpoint_dir=tmp_path)
+    build_and_train(built(), 6, checkpoint_dir=tmp_path, compiled=True, report_every=2, log_dir=tmp_path / "logs")
+    assert len(build_and_train(built(), 9, checkpoint_dir=tmp_path)[0]) == 1
 
 
 def test_a_graph_of_another_tensorflow_is_resumed_with_a_warning(tmp_path, monkeypatch):
     monkeypatch.setattr(vae_tf1.training.run, "version", lambda name: "2.20.0")
-    run(built(), 3, directory=tmp_path)
+    build_and_train(built(), 3, checkpoint_dir=tmp_path)
     monkeypatch.undo()
-    run(built(), 4, directory=tmp_path)  # no warning: another version, the same graph
+    build_and_train(built(), 4, checkpoint_dir=tmp_path)  # no warning: another version, the same graph
     monkeypatch.setattr(vae_tf1.training.run, "version", lambda name: "2.20.0")
-    run(built(), 5, directory=tmp_path)
+    build_and_train(built(), 5, checkpoint_dir=tmp_path)
     monkeypatch.undo()
     with pytest.warns(
         UserWarning,
         match=r"written with tensorflow 2\..*tf-keras 2\.20\.0.* has changed since: decoder/fc1 has Tanh here",
     ):
-        run(built(decode=tanh_decode), 6, directory=tmp_path)
+        build_and_train(built(decode=tanh_decode), 6, checkpoint_dir=tmp_path)
 
 
 def test_checkpoints_of_an_earlier_version_are_refused_with_a_way_on(tmp_path, monkeypatch):
     monkeypatch.setattr(vae_tf1.training.checkpoints, "_FORMAT", None)
-    run(built(), 3, directory=tmp_path)
+    build_and_train(built(), 3, checkpoint_dir=tmp_path)
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"another version of vae_tf1, .*initial_checkpoint='\S+/model\.ckpt'"):
-        run(built(), 6, directory=tmp_path)
+        build_and_train(built(), 6, checkpoint_dir=tmp_path)
     path = tmp_path / "iterations-3" / "model.ckpt"
-    assert len(run(built(), 1, directory=tmp_path / "new", initial_checkpoint=path)[0]) == 1
+    assert len(build_and_train(built(), 1, checkpoint_dir=tmp_path / "new", initial_checkpoint=path)[0]) == 1
 
 
 # Numbers
