@@ -3,7 +3,7 @@ import functools
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from models import from_pieces
+from models import from_pieces, tanh_decode
 from training_runs import assert_same, seeded_digits, train_vae
 
 import vae_tf1
@@ -138,3 +138,31 @@ def test_negative_elbo_of_mnist_at_the_end(mnist_dir, seed):
         for _ in train(session, vae, data, compiled=True):
             pass
         assert 87.3 < vae_tf1.evaluate(session, vae, data.test.images).negative_elbo < 88.9
+
+
+def test_another_loss_of_the_same_step_is_another_program(graph, digits):
+    vae = build_vae(seed=0)
+    with tf.Session(config=session_config(compiled=True)) as session:
+        list(train(session, vae, digits, iterations=1, compiled=True))
+        kl_alone = vae._replace(loss=tf.reduce_mean(vae.kl_divergence))
+        (report,) = train(session, kl_alone, digits, iterations=1, compiled=True)
+    assert report.loss == pytest.approx(report.kl_divergence, rel=1e-5)
+
+
+def old_cond(z):
+    with tf.variable_scope("cond"):
+        return tanh_decode(tf.cond(tf.reduce_sum(z) > 0, lambda: z, lambda: -z))
+
+
+def test_the_compiled_loop_refuses_the_control_flow_of_tensorflow_1(digits):
+    v2 = tf.control_flow_v2_enabled()
+    tf.disable_control_flow_v2()
+    try:
+        with tf.Graph().as_default(), tf.Session() as session:
+            vae = build_vae(decode=old_cond)
+            with pytest.raises(ValueError, match=r"can't take TensorFlow 1's control flow \(decoder/.*Switch"):
+                train(session, vae, digits, compiled=True)
+            assert len(list(train(session, vae, digits, iterations=1))) == 1
+    finally:
+        if v2:
+            tf.enable_control_flow_v2()
