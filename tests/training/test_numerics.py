@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from training_runs import seeded_digits
 
-from vae_tf1 import build_vae, read_data_sets, session_config, train
+from vae_tf1 import build_vae, session_config, train
 
 RECORD = json.loads((Path(__file__).parent.parent / "tf1_reference" / "numerics.json").read_text())
 BLACK, WHITE = np.zeros([2, 784], np.float32), np.ones([2, 784], np.float32)
@@ -53,7 +54,7 @@ def test_losses_and_finite_gradients_are_those_of_tensorflow_1(compute, case):
 )
 def test_training_stays_finite_or_stops_and_says_where(tmp_path, logvar, compiled):
     """From a checkpoint of three good iterations on, with an encoder that gives such log-variances."""
-    data = read_data_sets("unused", source="builtin", seed=0)
+    data = seeded_digits()
     options = {"checkpoint_dir": tmp_path, "report_every": 2, "compiled": compiled}
     with tf.Graph().as_default(), tf.Session(config=session_config(compiled=compiled)) as session:
         vae = build_vae(seed=0)

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from training_runs import seeded_digits
 
 import vae_tf1
 from vae_tf1 import Report, build_vae, read_data_sets, session_config, train
@@ -22,7 +23,7 @@ def session(vae):
 
 @pytest.fixture
 def data():
-    return read_data_sets("unused", source="builtin", seed=0)
+    return seeded_digits()
 
 
 def test_reports_come_at_multiples_of_report_every(session, vae, data):
@@ -39,7 +40,7 @@ def test_reports_hold_means_since_the_last_one(session, vae, data):
     reports = list(train(session, vae, data, iterations=11, report_every=5))
     with tf.Session(config=session_config()) as plain:
         plain.run(tf.global_variables_initializer())
-        again = read_data_sets("unused", source="builtin", seed=0)
+        again = seeded_digits()
         losses = []
         for i in range(11):
             x = vae_tf1.binarize(again.train.next_batch(100)[0])
@@ -73,7 +74,7 @@ def test_two_seeded_runs_are_bit_identical(vae):
     ends = []
     for _ in range(2):
         with tf.Session(config=session_config()) as session:
-            list(train(session, vae, read_data_sets("unused", source="builtin", seed=1), iterations=30))
+            list(train(session, vae, seeded_digits(1), iterations=30))
             ends.append(session.run(tf.global_variables()))
     for first, second in zip(*ends):
         np.testing.assert_array_equal(first, second)
