@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vae_tf1.data import base as base
-from vae_tf1.data.data_set import NUM_CLASSES, DataSet, Datasets, generator, graph_seed, image_dtype
+from vae_tf1.data.data_set import NUM_CLASSES, DataSet, Datasets, graph_seed, image_dtype, seed_generator
 from vae_tf1.data.data_set import binarize as binarize
 from vae_tf1.data.idx import IDX_FILES as IDX_FILES
 from vae_tf1.data.idx import read_idx, read_idx_files
@@ -71,7 +71,7 @@ def read_data_sets(
             `source="mnist"` or a `source_url`, the files can't be downloaded.
     """
     dtype = image_dtype(dtype)
-    random_state = generator(seed)
+    random_state = seed_generator(seed)
     seed = graph_seed() if seed is None else seed
 
     def data_set(images, labels):
