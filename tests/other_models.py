@@ -101,7 +101,10 @@ def autoregressive_flow():
     mu, logvar = tf.split(network(x, 2 * D, "encoder"), 2, axis=1)
     z0 = mu + tf.exp(logvar / 2) * tf.random_normal(tf.shape(mu))
     below = tf.constant(np.triu(np.ones([D, D], np.float32), 1))
-    shift, log_scale = tf.matmul(z0, variable("m", [D, D]) * below), tf.tanh(tf.matmul(z0, variable("s", [D, D]) * below))
+    shift, log_scale = (
+        tf.matmul(z0, variable("m", [D, D]) * below),
+        tf.tanh(tf.matmul(z0, variable("s", [D, D]) * below)),
+    )
     z = z0 * tf.exp(log_scale) + shift
     log_posterior = tfd.MultivariateNormalDiag(mu, tf.exp(logvar / 2)).log_prob(z0) - tf.reduce_sum(log_scale, 1)
     log_prior = tfd.MultivariateNormalDiag(tf.zeros([D])).log_prob(z)
@@ -112,7 +115,10 @@ def autoregressive_flow():
 def full_covariance():
     x = images_placeholder()
     loc, log_scale = tf.split(network(x, 2 * D, "encoder"), 2, axis=1)
-    tril = tf.linalg.set_diag(tf.tile(tfp.math.fill_triangular(variable("l", [D * (D + 1) // 2]))[None], [tf.shape(x)[0], 1, 1]), tf.exp(log_scale))
+    tril = tf.linalg.set_diag(
+        tf.tile(tfp.math.fill_triangular(variable("l", [D * (D + 1) // 2]))[None], [tf.shape(x)[0], 1, 1]),
+        tf.exp(log_scale),
+    )
     posterior = tfd.MultivariateNormalTriL(loc, tril)
     z = loc + tf.linalg.matvec(tril, tf.random_normal(tf.shape(loc)))
     prior = tfd.MultivariateNormalTriL(tf.zeros([D]), tf.eye(D))
@@ -127,7 +133,9 @@ def two_layers():
 
     def gaussian(inputs, size, scope):
         mu, logvar = tf.split(network(inputs, 2 * size, scope), 2, axis=1)
-        return mu + tf.exp(logvar / 2) * tf.random_normal(tf.shape(mu)), tfd.MultivariateNormalDiag(mu, tf.exp(logvar / 2))
+        return mu + tf.exp(logvar / 2) * tf.random_normal(tf.shape(mu)), tfd.MultivariateNormalDiag(
+            mu, tf.exp(logvar / 2)
+        )
 
     z1, q1 = gaussian(x, D, "encoder1")
     z2, q2 = gaussian(z1, 2, "encoder2")
@@ -137,7 +145,13 @@ def two_layers():
     log_prior = p1.log_prob(z1) + tfd.MultivariateNormalDiag(tf.zeros([2])).log_prob(z2)
     x_logits = network(z1, 784, "decoder")
     return assemble(
-        x, z1, x_logits, bernoulli(x_logits), log_posterior - log_prior, log_prior=log_prior, log_posterior=log_posterior
+        x,
+        z1,
+        x_logits,
+        bernoulli(x_logits),
+        log_posterior - log_prior,
+        log_prior=log_prior,
+        log_posterior=log_posterior,
     )
 
 
@@ -197,20 +211,24 @@ def drawn_binarization():
     x_logits = network(z, 784, "decoder")
     _, reconstruction, kl_divergence = vae_tf1.negative_elbo(x_logits, x, mu_logvar)
     return assemble(
-        x, z, x_logits, bernoulli(x_logits), kl_divergence, mu_logvar, reconstruction, inputs=lambda images, _: {grey: images}
+        x,
+        z,
+        x_logits,
+        bernoulli(x_logits),
+        kl_divergence,
+        mu_logvar,
+        reconstruction,
+        inputs=lambda images, _: {grey: images},
     )
 
 
-def _switched(layer):
-    """`layer(hidden, is_training)` behind a switch that is on by default."""
-    is_training = tf.placeholder_with_default(True, [], name="is_training")
-
+def _with_layer(layer):
     def encoder(x):
-        hidden = layer(slim.fully_connected(x, 16, scope="fc1"), is_training)
+        hidden = layer(slim.fully_connected(x, 16, scope="fc1"))
         return slim.fully_connected(hidden, 2 * D, activation_fn=None, scope="fc2")
 
     def decode(z):
-        hidden = layer(slim.fully_connected(z, 16, scope="fc1"), is_training)
+        hidden = layer(slim.fully_connected(z, 16, scope="fc1"))
         x_logits = slim.fully_connected(hidden, 784, activation_fn=None, scope="fc2")
         return x_logits, bernoulli(x_logits)
 
@@ -218,12 +236,17 @@ def _switched(layer):
 
 
 def batch_norm():
-    return _switched(lambda hidden, is_training: slim.batch_norm(hidden, is_training=is_training, decay=0.9))
+    is_training = tf.placeholder_with_default(True, [], name="is_training")
+    return _with_layer(lambda hidden: slim.batch_norm(hidden, is_training=is_training, decay=0.9))
 
 
 def dropout():
-    return _switched(lambda hidden, is_training: slim.dropout(hidden, 0.8, is_training=is_training))
+    keep_prob = tf.placeholder_with_default(0.8, [], name="keep_prob")
+    return _with_layer(lambda hidden: slim.dropout(hidden, keep_prob))
 
+
+# What is fed to evaluate them.
+EVALUATION_MODE = {"is_training": False, "keep_prob": 1.0}
 
 OTHER_MODELS = {
     model.__name__: model

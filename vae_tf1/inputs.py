@@ -81,9 +81,37 @@ def images_and_labels(data: Any) -> tuple[Any, Any]:
     return (data.images, data.labels) if isinstance(data, DataSet) else (data, None)
 
 
-def check_fed(elements: Sequence[Element], fed: Sequence[tf.Tensor]) -> None:
+def training_arrays(vae: VAE, data: DataSet) -> Arrays:
+    """What `vae` is fed for all rows of `data`, by row number; bytes where all values are 0 or 1.
+
+    Raises:
+        TypeError, ValueError: as `input_arrays`, or all images are black when thresholded at 0.5.
+    """
+    if vae.inputs is not None or bernoulli_of(vae.x_dist) is None:
+        arrays = input_arrays(vae, *data.rows(np.arange(data.num_examples)))
+        return {placeholder: _as_bytes(array) for placeholder, array in arrays.items()}
+    images = data.black_and_white
+    if not images.any():
+        raise ValueError(
+            "No pixel of data.train is above the threshold of 0.5, so all images are black; pass pixels from 0 to 255 "
+            "to DataSet, or set vae.inputs to feed grey images as they are."
+        )
+    return {vae.x: images}
+
+
+def _as_bytes(array: np.ndarray) -> np.ndarray:
+    small = array.astype(np.uint8)
+    return small if np.array_equal(small, array) and small.max(initial=0) <= 1 else array
+
+
+def take_rows(arrays: Arrays, rows: np.ndarray) -> Arrays:
+    """The rows of each array, in the dtype of its placeholder."""
+    return {tensor: array[rows].astype(tensor.dtype.as_numpy_dtype) for tensor, array in arrays.items()}
+
+
+def check_fed(elements: Sequence[Element], arrays: Arrays) -> None:
     """Raises ValueError if `elements` need a placeholder without a default that is not fed."""
-    names = {tensor.op.name for tensor in fed}
+    names = {tensor.op.name for tensor in arrays}
     for operation in upstream_of(elements):
         if operation.type == "Placeholder" and operation.name not in names:
             raise ValueError(

@@ -14,6 +14,7 @@ from vae_tf1.cluster.waiting import StateLost, Waiting, WatchedSession
 from vae_tf1.data.data_set import Datasets
 from vae_tf1.graph.noise import random_operations
 from vae_tf1.graph.walk import upstream_of
+from vae_tf1.inputs import training_arrays
 from vae_tf1.training.initial_checkpoint import restore_initial
 from vae_tf1.training.loop import Paused
 from vae_tf1.training.plain import plain_steps
@@ -178,7 +179,7 @@ class _ReplicaRun(Run):
         self._optimizer = optimizer
         self._known = 0, replica.data.get_state()
         self._chief = replica.cluster.job == "chief"
-        steps = plain_steps(sess, vae, replica.data.train.black_and_white)
+        steps = plain_steps(sess, vae, training_arrays(vae, replica.data.train))
         super().__init__(sess, vae, replica.data, replica.batch_size, self._of_own_part(steps))
         if self._chief:
             with sess.graph.as_default():

@@ -211,7 +211,10 @@ class DataSet:
         """
         if fake_data:
             return [[1] * 784] * batch_size, [self._fake_label] * batch_size
-        row_numbers = self.next_rows(batch_size, shuffle=shuffle)
+        return self.rows(self.next_rows(batch_size, shuffle=shuffle))
+
+    def rows(self, row_numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The images and labels with these row numbers, as `next_batch` returns them."""
         return self._image_rows.at(row_numbers), self._label_rows.at(row_numbers)
 
     def next_rows(self, batch_size: int, *, shuffle: bool = True) -> np.ndarray:

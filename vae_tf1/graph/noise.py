@@ -75,7 +75,8 @@ def check_repeatable(elements: Sequence[Element]) -> None:
             raise ValueError(
                 f"A resumed run could not repeat the noise of {operation.name} ({operation.type}); draw it with "
                 "tf.random_normal, tf.random_uniform or tf.truncated_normal outside of tf.cond, tf.while_loop and "
-                "tf.py_func, or train without checkpoint_dir or without a seed."
+                "tf.py_func (give dropout keep_prob=tf.placeholder_with_default(0.8, []) rather than is_training), or "
+                "train without checkpoint_dir or without a seed."
             )
 
 

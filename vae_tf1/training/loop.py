@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 from tqdm.auto import tqdm
 
 from vae_tf1._files import FilePath
-from vae_tf1.graph.sessions import read_variables
+from vae_tf1.graph.sessions import read_variables, saver_of
 from vae_tf1.training import checkpoints, interrupts
 from vae_tf1.training.checkpoints import Checkpoint
 from vae_tf1.training.reports import Report
@@ -34,8 +33,7 @@ class _Store:
     def __init__(self, directory: Path, run: Run):
         self._directory, self._run = directory, run
         self._variables = run.variables
-        with run.sess.graph.as_default():
-            self._saver = tf.train.Saver(self._variables, max_to_keep=None)
+        self._saver = saver_of(run.sess.graph, self._variables)
         self._identity = run.identity()
         self._saved: int | None = None  # iterations
 
