@@ -144,6 +144,43 @@ def test_the_last_few_are_kept_and_tensorflow_finds_the_newest(tmp_path):
     assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "iterations-30" / "model.ckpt")
 
 
+def test_checkpoints_are_written_as_often_as_asked(tmp_path, monkeypatch):
+    written = []
+    original = vae_tf1.training.checkpoints.write
+    monkeypatch.setattr(
+        vae_tf1.training.checkpoints, "write", lambda c, *args: (written.append(c.iterations), original(c, *args))
+    )
+    run(tmp_path / "between reports", checkpoint_every=11)
+    assert written == [11, 22, 30]
+    written.clear()
+    run(tmp_path / "when left", checkpoint_every=1000, stop_at=14)
+    assert written == [15]
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "compiled"])
+def test_what_a_crash_between_checkpoints_loses_is_repeated(tmp_path, monkeypatch, compiled):
+    kwargs = {"compiled": compiled, "checkpoint_every": 11}
+    whole = run(tmp_path / "whole", **kwargs)
+    original = vae_tf1.training.run.Run.step
+
+    def step(self, *args):
+        if self.done == 15:
+            raise RuntimeError("crash")
+        return original(self, *args)
+
+    monkeypatch.setattr(vae_tf1.training.run.Run, "step", step)
+    with pytest.raises(RuntimeError, match="crash"):
+        run(tmp_path / "crashed", **kwargs)
+    monkeypatch.undo()
+    assert newest(tmp_path / "crashed").name == "iterations-11"
+    reports, variables = run(tmp_path / "crashed", **kwargs)
+    assert_same(variables, whole[1])
+    assert [report[:4] for report in reports] == [report[:4] for report in whole[0][2:]]
+    for report, expected in zip(reports, whole[0][2:]):
+        np.testing.assert_array_equal(report.reconstructions, expected.reconstructions)
+    assert [report[:4] for report in past_reports(tmp_path / "crashed")] == [report[:4] for report in whole[0]]
+
+
 def test_two_vaes_of_a_graph_are_kept_apart(tmp_path):
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vaes = []
@@ -225,7 +262,6 @@ def test_killed_again_and_again(tmp_path, times, iterations):
     process.join()
     ends = [dict(np.load(tmp_path / name / "end.npz")) for name in ("killed", "whole")]
     assert_same(*ends)
-    assert not (tmp_path / "killed" / "unfinished").exists()
 
 
 # Faults
@@ -341,7 +377,7 @@ def test_a_full_disk_is_named_and_the_checkpoint_before_is_whole(tmp_path, whole
     error = (tmp_path / "error").read_text()
     assert error.startswith(f"The checkpoint after 15 iterations can't be written to {tmp_path / 'iterations-15'} (")
     assert "\n" not in error
-    assert not (tmp_path / "unfinished").exists()
+    assert not list(tmp_path.glob(".iterations-*"))
     assert newest(tmp_path).name == "iterations-10"
     assert_same(run(tmp_path)[1], whole[1])
 
@@ -449,14 +485,14 @@ def test_a_directory_that_is_deleted_meanwhile_is_made_again(tmp_path, whole):
 def test_a_damaged_initial_checkpoint(tmp_path):
     run(tmp_path, 3)
     (tmp_path / "iterations-3" / "model.ckpt.data-00000-of-00001").unlink()
-    with pytest.raises(ValueError, match="There is no checkpoint that can be read at"):
+    with pytest.raises(ValueError, match="There is no readable checkpoint at"):
         start_from(tmp_path)
 
 
 def test_an_ignored_interrupt_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with vae_tf1.training.interrupts.deferred():
+        with vae_tf1.training.interrupts.defer():
             os.kill(os.getpid(), signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
@@ -469,5 +505,5 @@ def test_an_initial_checkpoint_that_does_not_fit(tmp_path):
         path = tf.train.Saver().save(session, str(tmp_path / "other"))
     with pytest.raises(ValueError, match=r"encoder/fc1/weights is \[784, 128\] here but \[2, 2\] there"):
         start_from(path)
-    with pytest.raises(ValueError, match="There is no checkpoint that can be read at"):
+    with pytest.raises(ValueError, match="There is no readable checkpoint at"):
         start_from(str(tmp_path / "nothing"))

@@ -9,7 +9,7 @@ from training_runs import assert_same, seeded_digits, train_vae
 import vae_tf1
 from vae_tf1 import build_vae, read_data_sets, session_config, train
 from vae_tf1.graph.noise import random_operations
-from vae_tf1.training.compiled import AT_ONCE, compiled_steps
+from vae_tf1.training.compiled import CHUNK, compiled_steps
 
 train_compiled = functools.partial(train_vae, batch_size=100, report_every=1000, compiled=True)
 
@@ -20,7 +20,7 @@ def vae(graph):
 
 
 def test_reports_are_at_the_iterations_and_of_the_images_of_the_plain_loop(vae):
-    options = {"iterations": 2 * AT_ONCE + 5, "report_every": AT_ONCE // 2 + 1}
+    options = {"iterations": 2 * CHUNK + 5, "report_every": CHUNK // 2 + 1}
     compiled, _ = train_compiled(vae, **options)
     plain, _ = train_compiled(vae, **options, compiled=False)
     assert [report.iteration for report in compiled] == [report.iteration for report in plain] == [0, 51, 102, 153, 204]
@@ -88,13 +88,22 @@ def test_each_loop_goes_on_where_the_other_stopped(vae, tmp_path, first):
         assert report.loss == pytest.approx(expected.loss, rel=0.03)
 
 
-def test_noise_follows_from_the_seed(graph):
-    """That the same seed gives the same noise, `test_stopped_runs_end_as_whole_ones` shows."""
-    losses = []
-    for seed in 0, None, None:
-        with tf.Graph().as_default():
-            losses.append(train_compiled(build_vae(seed=seed), iterations=1)[0][0].loss)
-    assert len(set(losses)) == 3
+def test_noise_follows_from_the_seed(digits):
+    """The first loss of equal weights and images, which differ in noise alone."""
+    images = digits.train.black_and_white
+
+    def first_loss(seed):
+        with tf.Graph().as_default(), tf.Session(config=session_config(compiled=True)) as session:
+            vae = build_vae(seed=seed, hidden_units=8, latent_dimensions=4)
+            session.run(tf.global_variables_initializer())
+            random_state = np.random.RandomState(0)
+            for variable in tf.trainable_variables():
+                variable.load(random_state.normal(scale=0.3, size=variable.shape), session)
+            return compiled_steps(session, vae, images, 50)(np.arange(50)[np.newaxis], 0)[0, 0]
+
+    seeded, again, otherwise, unseeded, unseeded_again = map(first_loss, (0, 0, 1, None, None))
+    assert seeded == again
+    assert len({seeded, otherwise, unseeded, unseeded_again}) == 4
 
 
 def test_a_second_call_finds_the_program_of_the_first(vae):

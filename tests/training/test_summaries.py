@@ -4,7 +4,7 @@ import tensorflow.compat.v1 as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_runs import build_and_train
 
-from vae_tf1 import build_vae
+from vae_tf1 import build_vae, read_data_sets, session_config, train
 
 
 def write_summaries(directory, iterations, **options):
@@ -42,4 +42,17 @@ def test_a_log_dir_that_is_a_file(tmp_path):
 def test_a_resumed_run_goes_on_in_the_same_curves(tmp_path):
     write_summaries(tmp_path / "logs", 6, checkpoint_dir=tmp_path / "checkpoints")
     write_summaries(tmp_path / "logs", 11, checkpoint_dir=tmp_path / "checkpoints")
+    assert [event.step for event in read(tmp_path / "logs").Scalars("loss")] == [0, 5, 10]
+
+
+def test_a_run_that_starts_again_supersedes_its_curves(tmp_path):
+    kwargs = {"checkpoint_dir": tmp_path / "checkpoints", "checkpoint_every": 100}
+    with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
+        vae = build_vae(seed=0)
+        data = read_data_sets("unused", source="builtin", seed=0)
+        reports = train(session, vae, data, 11, report_every=5, log_dir=tmp_path / "logs", **kwargs)
+        assert [next(reports).iteration for _ in range(2)] == [0, 5]
+        with pytest.raises(RuntimeError, match="crash"):
+            reports.throw(RuntimeError("crash"))
+    write_summaries(tmp_path / "logs", 11, **kwargs)
     assert [event.step for event in read(tmp_path / "logs").Scalars("loss")] == [0, 5, 10]
