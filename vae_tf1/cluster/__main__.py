@@ -34,8 +34,8 @@ def main() -> int:
     options = vars(parser.parse_args())
     workers, max_restarts = options.pop("workers"), options.pop("max_restarts")
     if workers is not None:
-        if os.environ.get("TF_CONFIG") or workers < 1:
-            parser.error("--workers takes 1 or more, on one machine, without TF_CONFIG")
+        if os.environ.get("TF_CONFIG") or workers < 1 or max_restarts < 0:
+            parser.error("--workers takes 1 or more, without TF_CONFIG, and --max-restarts 0 or more")
         given = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if value is not None]
         return _run_all(workers, max_restarts, given)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # into a file, too, for whoever follows it
@@ -46,7 +46,7 @@ def main() -> int:
         return 130
     except (ArithmeticError, OSError, RuntimeError, TypeError, ValueError, tf.errors.OpError) as error:
         print(str(error).partition("\n")[0], file=sys.stderr)
-        return 1
+        return LOST if isinstance(error, TimeoutError) else 1
     return 0
 
 
