@@ -103,7 +103,7 @@ class Cluster:
                 raise ValueError(f"{self.name(*foreign)} serves another cluster, or has another TF_CONFIG; correct it.")
             missing = [each for each, said in roster.items() if not said]
             if time.monotonic() > end:
-                waited = f"{self.name(self.me)} has waited {patience:.0f} s for {self.name(*missing)}"
+                waited = f"{self.name(self.me)} has waited {patience:.0f} s for {self.name(*missing or roster)}"
                 raise TimeoutError(f"{waited}; start what is missing, or correct TF_CONFIG, and start all again.")
             if missing and roster != before:
                 tqdm.write(f"Waiting for {self.name(*missing)}.")
