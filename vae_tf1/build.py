@@ -59,14 +59,10 @@ def build_vae(
             `encoder` or `decode` returns does not fit.
     """
     _check_arguments(beta, optimizer, hidden_units, image_pixels)
+    _check_width_is_used(encoder, latent_dimensions)
     prefix = _check_no_model_yet()
     if encoder is model.encoder:
         encoder = functools.partial(encoder, hidden_units=hidden_units, latent_dimensions=latent_dimensions)
-    elif latent_dimensions != LATENT_DIMENSIONS:
-        raise ValueError(
-            f"latent_dimensions is {latent_dimensions}, but only the built-in encoder takes it; "
-            f"let your own encoder return 2 * {latent_dimensions} columns instead."
-        )
     if decode is model.decode:
         decode = functools.partial(decode, hidden_units=hidden_units, image_pixels=image_pixels)
     if seed is not None:
@@ -80,7 +76,7 @@ def build_vae(
     prior = _checked_prior(prior() if callable(prior) else prior)
     with tf.variable_scope("decoder", use_resource=True):
         z = model.sample_latent(mu_logvar)
-        x_logits, x_dist = _checked_likelihood(decode(z))
+        x_logits, x_dist = _checked_likelihood(decode(z), image_pixels)
         x_hat = _sample_image(x_logits, x_dist)
     with tf.variable_scope("unlabeled"), tf.variable_scope("optimizer"):
         terms, densities = _negative_elbo(x, mu_logvar, z, x_logits, x_dist, prior)
@@ -162,6 +158,14 @@ def _check_arguments(beta, optimizer, hidden_units, image_pixels) -> None:
         )
 
 
+def _check_width_is_used(encoder, latent_dimensions) -> None:
+    if encoder is not model.encoder and latent_dimensions != LATENT_DIMENSIONS:
+        raise ValueError(
+            f"latent_dimensions is {latent_dimensions}, but only the built-in encoder takes it; "
+            f"let your own encoder return 2 * {latent_dimensions} columns instead."
+        )
+
+
 def _check_no_model_yet() -> str:
     """Returns what the names of variables begin with here."""
     scope = tf.get_variable_scope()
@@ -191,7 +195,7 @@ def _checked_prior(prior):
     return prior
 
 
-def _checked_likelihood(decoded):
+def _checked_likelihood(decoded, image_pixels: int):
     if not isinstance(decoded, tuple | list) or len(decoded) != 2 or not tf.is_tensor(decoded[0]):
         raise TypeError("decode returned something other than the pair (x_logits, x_dist); return both.")
     x_logits, x_dist = decoded
@@ -199,6 +203,12 @@ def _checked_likelihood(decoded):
         raise TypeError(
             f"decode returned a {type(x_dist).__name__} for x_dist; return a distribution of tensorflow_probability, "
             "such as tfp.distributions.Bernoulli(logits=x_logits, dtype=tf.float32)."
+        )
+    shape = x_dist.batch_shape.concatenate(x_dist.event_shape)
+    if shape.rank and shape[-1] not in (None, image_pixels):
+        raise ValueError(
+            f"decode returned a {type(x_dist).__name__} over {shape[-1]} pixels, but image_pixels is {image_pixels}; "
+            "return a distribution with one value for each pixel."
         )
     return x_logits, x_dist
 

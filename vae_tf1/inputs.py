@@ -118,3 +118,27 @@ def check_fed(elements: Sequence[Element], arrays: Arrays) -> None:
                 f"Training needs a value for the placeholder {operation.name}, but nothing feeds it; return an array "
                 "for it from vae.inputs, or make it a tf.placeholder_with_default."
             )
+
+
+def constants(vae: VAE, feed: dict | None) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """The tensors of `feed`, and constants of the default graph that take their places.
+
+    Args:
+        vae: the model.
+        feed: {tensor of the model: value}, such as {is_training: False}; None is empty.
+
+    Raises:
+        TypeError: a key is not a tensor of the model.
+        ValueError: a value does not have its tensor's shape.
+    """
+    pairs = []
+    for tensor, value in (feed or {}).items():
+        if not tf.is_tensor(tensor) or tensor.graph is not vae.x.graph:
+            raise TypeError(
+                f"feed has the key {tensor!r}, which is not a tensor of the model; pass {{is_training: False}}, say."
+            )
+        array = np.asarray(value, tensor.dtype.as_numpy_dtype)
+        if not tensor.shape.is_compatible_with(array.shape):
+            raise ValueError(f"feed has {list(array.shape)} for {tensor.op.name}, which is {tensor.shape}.")
+        pairs.append((tensor, tf.constant(array)))
+    return pairs

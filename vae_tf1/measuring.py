@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from vae_tf1.graph.clone import Sources
 from vae_tf1.graph.noise import random_operations, stateless
 from vae_tf1.graph.walk import Element, upstream_of
-from vae_tf1.inputs import images_and_labels, input_arrays
+from vae_tf1.inputs import constants, images_and_labels, input_arrays
 from vae_tf1.vae import VAE, clone_model, tensors_of
 
 _IMAGES, _DRAWS = 20, 50  # checked at a time
@@ -37,14 +37,16 @@ class MeasuredModel:
 
     def __init__(self, sess: tf.Session, vae: VAE, data: Any, feed: dict | None = None):
         self.vae, self.clone = vae, clone_model(sess, vae)
+        if vae.mu_logvar is None and vae.log_posterior is None:
+            raise ValueError("vae.mu_logvar and vae.log_posterior are None; set vae.log_posterior to log q(z|x), [N].")
+        if vae.mu_logvar is None and vae.log_posterior is None:
+            raise ValueError("vae.mu_logvar and vae.log_posterior are None; set vae.log_posterior to log q(z|x), [N].")
         measured = [field for field in tensors_of(vae) if field is not vae.train_step and field is not vae.loss]
         self.clone.copy_variables(upstream_of(measured))
         arrays = input_arrays(vae, *images_and_labels(data))
         self.arrays = list(arrays.values())
         self.inputs = [(tensor, tf.placeholder(tensor.dtype, [None, *tensor.shape[1:]])) for tensor in arrays]
-        self._constants = [
-            (_checked_key(vae, tensor), _constant(tensor, value)) for tensor, value in (feed or {}).items()
-        ]
+        self._constants = constants(vae, feed)
 
     def __len__(self) -> int:
         return len(self.arrays[0])
@@ -99,21 +101,6 @@ def is_standard(vae: VAE) -> bool:
     return vae.log_prior is None and vae.log_posterior is None
 
 
-def _checked_key(vae: VAE, tensor: Any) -> tf.Tensor:
-    if not tf.is_tensor(tensor) or tensor.graph is not vae.x.graph:
-        raise TypeError(
-            f"feed has the key {tensor!r}, which is not a tensor of the model; pass {{is_training: False}}."
-        )
-    return tensor
-
-
-def _constant(tensor: tf.Tensor, value: Any) -> tf.Tensor:
-    value = np.asarray(value, tensor.dtype.as_numpy_dtype)
-    if not tensor.shape.is_compatible_with(value.shape):
-        raise ValueError(f"feed has {list(value.shape)} for {tensor.op.name}, which is {tensor.shape}.")
-    return tf.constant(value)
-
-
 def _check_densities(model: MeasuredModel, session: tf.Session) -> None:
     vae = model.vae
     fields = ("z", "mu_logvar", "kl_divergence", "log_prior", "log_posterior")
@@ -144,8 +131,6 @@ def _draw(vae: VAE, values: dict[str, np.ndarray], count: int) -> dict[str, np.n
     if len(z) != count:
         raise ValueError(f"vae.z has {len(z) / count:g} rows for each image; give one code per image.")
     if vae.log_posterior is None:
-        if vae.mu_logvar is None:
-            raise ValueError("vae.mu_logvar and vae.log_posterior are None; set vae.log_posterior to log q(z|x), [N].")
         mu, logvar = np.split(values["mu_logvar"], 2, axis=1)
         sigma = np.exp(logvar / 2)
         with np.errstate(all="ignore"):

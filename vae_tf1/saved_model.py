@@ -6,12 +6,17 @@ import tensorflow.compat.v1 as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 
 from vae_tf1._files import FilePath, write_aside
+from vae_tf1.graph.clone import GraphClone, Sources
+from vae_tf1.graph.walk import upstream_of
+from vae_tf1.inputs import constants
 from vae_tf1.vae import VAE, clone_model
 
 _SAVED_MODEL_FILES = {"saved_model.pb", "variables", "assets", "assets.extra", "fingerprint.pb"}
 
 
-def export_saved_model(sess: tf.Session, vae: VAE, path: FilePath, *, overwrite: bool = False) -> None:
+def export_saved_model(
+    sess: tf.Session, vae: VAE, path: FilePath, *, overwrite: bool = False, feed: dict | None = None
+) -> None:
     """Writes a SavedModel with three signatures, each for any number N of rows; all tensors are float32.
 
     | signature | inputs | outputs |
@@ -31,6 +36,8 @@ def export_saved_model(sess: tf.Session, vae: VAE, path: FilePath, *, overwrite:
         path: directory to write to.
         overwrite: replace an existing SavedModel, once the new one is whole.
 
+        feed: values of other placeholders, such as {is_training: False}, which become part of the exported model.
+
     Raises:
         ValueError: `sess` runs another graph or has no weights yet, or `vae` decodes from more than z.
         FileExistsError: `path` exists, and `overwrite` is not set or it is not a SavedModel.
@@ -43,32 +50,57 @@ def export_saved_model(sess: tf.Session, vae: VAE, path: FilePath, *, overwrite:
         if not path.is_dir() or not {file.name for file in path.iterdir()} <= _SAVED_MODEL_FILES:
             raise FileExistsError(f"{path} holds other things than a SavedModel; pass another path.")
     with write_aside(path, "The SavedModel", "pass another path") as aside:
-        _write(sess, vae, aside)
+        _write(sess, vae, aside, feed)
 
 
-def _write(sess: tf.Session, vae: VAE, path: Path) -> None:
+def _write(sess: tf.Session, vae: VAE, path: Path, feed: dict | None) -> None:
     with tf.Graph().as_default():
-        clone = clone_model(sess, vae)
-        images, z = (
-            tf.placeholder(tf.float32, [None, tensor.shape[1]], name)
-            for tensor, name in ((vae.x, "images"), (vae.z, "z"))
-        )
-        (mu_logvar,) = clone.copy([vae.mu_logvar], [(vae.x, images)], "encode")
-        mean, log_variance = tf.split(mu_logvar, 2, axis=1)
-        decoded = clone.copy_distribution(vae.x_dist, [(vae.z, z)], "decode").mean()
-        reconstructed = clone.copy_distribution(vae.x_dist, [(vae.z, mean)], "reconstruct").mean()
-        builder = tf.saved_model.Builder(str(path))
+        clone, sources = clone_model(sess, vae), constants(vae, feed)
+        images = tf.placeholder(vae.x.dtype, [None, vae.x.shape[1]], "images")
+        z = tf.placeholder(vae.z.dtype, [None, *vae.z.shape[1:]], "z")
+        others = {
+            tensor.op.name: (tensor, tf.placeholder(tensor.dtype, tensor.shape, f"fed/{tensor.op.name}"))
+            for tensor in _other_placeholders(vae, [vae.x, *(tensor for tensor, _ in sources)])
+        }
+        sources += others.values()
+        encoded = _encode(clone, vae, [(vae.x, images), *sources])
+        signatures = {"encode": ({"images": images}, encoded)}
+        code = encoded.get("mean", encoded.get("z"))
+        for name, inputs, source in ("decode", {"z": z}, z), ("reconstruct", {"images": images}, code):
+            decoded = clone.copy_distribution(vae.x_dist, [(vae.z, source), *sources], name).mean()
+            signatures[name] = (inputs, {"probabilities": decoded})
         with clone.session() as session:
+            builder = tf.saved_model.Builder(str(path))
             builder.add_meta_graph_and_variables(
                 session,
                 [tf.saved_model.SERVING],
                 signature_def_map={
-                    "encode": _signature({"images": images}, {"mean": mean, "log_variance": log_variance}),
-                    "decode": _signature({"z": z}, {"probabilities": decoded}),
-                    "reconstruct": _signature({"images": images}, {"probabilities": reconstructed}),
+                    name: _signature({**inputs, **_used(others, outputs)}, outputs)
+                    for name, (inputs, outputs) in signatures.items()
                 },
             )
             builder.save()
+
+
+def _encode(clone: GraphClone, vae: VAE, sources: Sources) -> dict[str, tf.Tensor]:
+    if vae.mu_logvar is None:
+        return {"z": clone.copy([vae.z], sources, "encode")[0]}
+    (mu_logvar,) = clone.copy([vae.mu_logvar], sources, "encode")
+    mean, log_variance = tf.split(mu_logvar, 2, axis=1)
+    return {"mean": mean, "log_variance": log_variance}
+
+
+def _other_placeholders(vae: VAE, given: list[tf.Tensor]) -> list[tf.Tensor]:
+    """The placeholders besides the images that encoding and decoding depend on."""
+    names = {tensor.op.name for tensor in given}
+    upstream = upstream_of([vae.x_hat, vae.z], given)
+    return [each.outputs[0] for each in upstream if each.type == "Placeholder" and each.name not in names]
+
+
+def _used(others: dict, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Those of the other placeholders that the outputs depend on."""
+    upstream = set(upstream_of(list(outputs.values())))
+    return {name: placeholder for name, (_, placeholder) in others.items() if placeholder.op in upstream}
 
 
 def _signature(inputs: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor]) -> SignatureDef:

@@ -60,6 +60,25 @@ def _draws(node: tf.NodeDef, library: dict[str, Any], seen: set[str]) -> bool:
     return any(_draws(inner, library, seen) for name in functions for inner in library[name].node_def)
 
 
+def reseed(elements: Sequence[Element], offset: int) -> list[Element]:
+    """Imports `elements` and all of their graph into another one, where their noise has other seeds.
+
+    Args:
+        elements: tensors and operations of one graph.
+        offset: what is added to the seeds of their random operations; unseeded ones stay so.
+
+    Returns:
+        The same tensors and operations, in the other graph.
+    """
+    noisy = {operation.name for operation in random_operations(elements)}
+    graph_def = elements[0].graph.as_graph_def()
+    for node in graph_def.node:
+        if node.name in noisy and (node.attr["seed"].i, node.attr["seed2"].i) != (0, 0):
+            node.attr["seed2"].i += offset
+    with tf.Graph().as_default():
+        return tf.import_graph_def(graph_def, return_elements=[element.name for element in elements], name="")
+
+
 def _can_be_repeated(operation: tf.Operation) -> bool:
     # Control inputs would run along when values are drawn to move the stream on; what is in a loop can't be run alone.
     alone = not operation.control_inputs and operation.graph.is_fetchable(operation)

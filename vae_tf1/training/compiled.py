@@ -6,6 +6,7 @@ the placeholder, and noise that depends on the seeds and the iteration alone rep
 of the graph, so everything else sees the weights.
 """
 
+import re
 import weakref
 from typing import Any, NamedTuple
 
@@ -85,8 +86,11 @@ def _run(sess: tf.Session, program: _Program, feed: dict[str, Any]) -> np.ndarra
     try:
         return sess.run(program.losses, feed)
     except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-        reason = (error.message or "").strip().partition("\n")[0]
-        raise ValueError(f"XLA cannot compile this model ({reason}); train without compiled=True.") from error
+        lines = [line.strip() for line in error.message.splitlines() if line.strip()]
+        reason = next(line for line in [*lines, "no reason given"] if line != "Graph execution error:")
+        node = re.search(r"\{\{node ([^}]+)\}\}", error.message)
+        where = f"{node[1]}: " if node else ""
+        raise ValueError(f"XLA cannot compile this model ({where}{reason}); train without compiled=True.") from error
 
 
 def _seed_of(operation: tf.Operation) -> int:

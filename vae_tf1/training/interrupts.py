@@ -22,11 +22,6 @@ def defer() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    raise_noted()
-
-
-def raise_noted() -> None:
-    """Raises the interrupt that `defer` has noted, if there is one; call it during a long wait."""
     if _noted:
         _noted.clear()
         raise KeyboardInterrupt

@@ -84,10 +84,6 @@ class _Store:
         self._saved = run.done
 
 
-class Paused(Exception):  # noqa: N818 (nothing is wrong)
-    """Raised in a step that can't end for now: the run is saved as it was before, and left."""
-
-
 def training_loop(run: Run, iterations: int, report_every: int, files: RunFiles) -> Generator[Report, None, None]:
     """Trains, and yields reports; what `training.train` returns, and the chief's part of `cluster.train`."""
     with contextlib.ExitStack() as stack:
@@ -125,7 +121,7 @@ def training_loop(run: Run, iterations: int, report_every: int, files: RunFiles)
                     progress.clear()  # so that what the caller prints gets a line of its own
                     yield report
                     progress.refresh()
-        except (KeyboardInterrupt, GeneratorExit, Paused, TimeoutError):
+        except (KeyboardInterrupt, GeneratorExit):
             if store is not None:
                 store.save()
             raise
