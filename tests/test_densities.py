@@ -107,7 +107,7 @@ def test_grey_images_are_not_thresholded_in_silence(graph, digits):
         assert evaluate(session, vae, binarize(grey)).negative_elbo > 0
         by_hand = [session.run(vae.reconstruction + vae.kl_divergence, {vae.x: grey}) for _ in range(200)]
         assert evaluate(session, as_they_are, grey).negative_elbo == pytest.approx(
-            np.mean(by_hand), abs=5 * np.std(np.mean(by_hand, axis=1))
+            np.mean(by_hand), abs=float(5 * np.std(np.mean(by_hand, axis=1)))
         )
 
 

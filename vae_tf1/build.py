@@ -208,7 +208,7 @@ def _checked_likelihood(decoded, image_pixels: int):
     if shape.rank and shape[-1] not in (None, image_pixels):
         raise ValueError(
             f"decode returned a {type(x_dist).__name__} over {shape[-1]} pixels, but image_pixels is {image_pixels}; "
-            "return a distribution with one value for each pixel."
+            "return one logit for each pixel, or one value of another likelihood."
         )
     return x_logits, x_dist
 

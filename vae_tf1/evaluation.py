@@ -95,18 +95,15 @@ def _run_standard(model: MeasuredModel, parts: list[slice], seed: int) -> list[l
     sources = [(vae.x, x), (vae.mu_logvar, mu_logvar), (vae.z, mu + tf.exp(0.5 * logvar) * epsilon)]
     terms = model.copy([vae.reconstruction, vae.kl_divergence], sources, "decode")
     noise = np.random.default_rng(seed).standard_normal([len(model), epsilon.shape[1]], dtype=np.float32)
-    with model.clone.session() as session:
-        model.check(session)
+    with model.open_session() as session:
         return [session.run(terms, {**model.feed(part), epsilon: noise[part]}) for part in parts]
 
 
 def _run_any(model: MeasuredModel, parts: list[slice], seed: int) -> list[list[np.ndarray]]:
     """The two terms of each part of the images, the model drawing all of its latent variables."""
-    targets, stream = [model.vae.reconstruction, model.vae.kl_divergence], tf.placeholder(tf.int32, [2])
-    terms = model.copy(targets, model.replace_noise(targets, stream), "terms")
-    with model.clone.session() as session:
-        model.check(session)
-        return [session.run(terms, {**model.feed(part), stream: [seed, part.start]}) for part in parts]
+    terms = [model.drawn["reconstruction"], model.drawn["kl_divergence"]]
+    with model.open_session() as session:
+        return [session.run(terms, {**model.feed(part), model.stream: [seed, part.start]}) for part in parts]
 
 
 def kl_per_dimension(mu_logvar) -> np.ndarray:

@@ -54,9 +54,8 @@ def log_likelihood(
             raise ValueError(f"num_samples is {num_samples}; pass 1 or more.")
         if not len(model):
             return np.empty(0)
-        count, stream = tf.placeholder(tf.int32, []), tf.placeholder(tf.int32, [2])
-        with model.clone.session(_processors()) as session:
-            model.check(session)
+        count, stream = tf.placeholder(tf.int32, []), model.stream
+        with model.open_session(_processors()) as session:
             bernoulli = _has_bernoulli_pixels(model, session)
             per_image = _standard_frontier(vae, model) if is_standard(vae) else _frontier(model, session)
             encoded = model.copy(per_image, model.replace_noise(per_image, stream), "encode")
@@ -169,10 +168,10 @@ def _frontier(model: MeasuredModel, session: tf.Session) -> list[tf.Tensor]:
     ]
     again = model.copy(frontier, repeated, "again")
     pairs = session.run([once, again], model.feed(slice(0, 2)))
-    same = all(
-        np.allclose(np.repeat(a, 3, axis=0), b, rtol=1e-4, atol=1e-4) for a, b in zip(*pairs) if len(b) == 3 * len(a)
-    )
-    return frontier if same and all(len(b) == 3 * len(a) for a, b in zip(*pairs)) else roots
+    for a, b in zip(*pairs):
+        if len(b) != 3 * len(a) or not np.allclose(np.repeat(a, 3, axis=0), b, rtol=1e-4, atol=1e-4):
+            return roots
+    return frontier
 
 
 def _rows_before_noise(targets: list[tf.Tensor], roots: list[tf.Tensor]) -> list[tf.Tensor]:
@@ -206,10 +205,10 @@ def _has_bernoulli_pixels(model: MeasuredModel, session: tf.Session) -> bool:
         or not vae.x_logits.shape.is_compatible_with(vae.x.shape)
     ):
         return False
-    x, x_logits, reconstruction = model.copy([vae.x, vae.x_logits, vae.reconstruction], name="likelihood")
-    excess = _bernoulli_log_likelihood(x_logits, x, 1)[:, 0] + reconstruction
+    drawn = model.drawn
+    excess = _bernoulli_log_likelihood(drawn["x_logits"], drawn["x"], 1)[:, 0] + drawn["reconstruction"]
     parts = (slice(i, i + _IMAGES * _SAMPLES) for i in range(0, len(model), _IMAGES * _SAMPLES))
-    return all((np.abs(session.run(excess, model.feed(part))) < 0.01).all() for part in parts)
+    return all((np.abs(session.run(excess, {**model.feed(part), model.stream: [0, 0]})) < 0.01).all() for part in parts)
 
 
 def _log_likelihood_of(decoded, x, num_samples, bernoulli: bool) -> tf.Tensor:

@@ -12,7 +12,9 @@ from vae_tf1.graph.walk import Element, upstream_of
 from vae_tf1.inputs import constants, images_and_labels, input_arrays
 from vae_tf1.vae import VAE, clone_model, tensors_of
 
-_IMAGES, _DRAWS = 20, 50  # checked at a time
+_FIELDS = ("x", "x_logits", "z", "mu_logvar", "reconstruction", "kl_divergence", "log_prior", "log_posterior")
+_IMAGES, _DRAWS = 20, 1_000  # of all these images, in one run
+_RUNS = 10  # at most, where the first few leave a doubt
 _CHECKED = 40_000  # draws at least, whose mean and standard deviation are then within 0.01 of 0 and 1
 _TOGETHER = 8  # images in a batch, to see whether they change each other's numbers
 
@@ -29,6 +31,8 @@ class MeasuredModel:
     Attributes:
         arrays: what the placeholders of `inputs` are fed, one row per image.
         inputs: each placeholder of the model that is fed, and the one that takes its place here.
+        stream: int32 [2], the seed of `drawn`.
+        drawn: the tensors of the model, by field, from what is fed and from noise that follows from `stream`.
 
     Raises:
         TypeError, ValueError: as `vae.check_vae` and `inputs.input_arrays`; or `feed` has a key that is not a tensor of
@@ -39,14 +43,16 @@ class MeasuredModel:
         self.vae, self.clone = vae, clone_model(sess, vae)
         if vae.mu_logvar is None and vae.log_posterior is None:
             raise ValueError("vae.mu_logvar and vae.log_posterior are None; set vae.log_posterior to log q(z|x), [N].")
-        if vae.mu_logvar is None and vae.log_posterior is None:
-            raise ValueError("vae.mu_logvar and vae.log_posterior are None; set vae.log_posterior to log q(z|x), [N].")
         measured = [field for field in tensors_of(vae) if field is not vae.train_step and field is not vae.loss]
         self.clone.copy_variables(upstream_of(measured))
         arrays = input_arrays(vae, *images_and_labels(data))
         self.arrays = list(arrays.values())
         self.inputs = [(tensor, tf.placeholder(tensor.dtype, [None, *tensor.shape[1:]])) for tensor in arrays]
         self._constants = constants(vae, feed)
+        self.stream = tf.placeholder(tf.int32, [2])
+        fields = {name: getattr(vae, name) for name in _FIELDS if getattr(vae, name) is not None}
+        targets = list(fields.values())
+        self.drawn = dict(zip(fields, self.copy(targets, self.replace_noise(targets, self.stream), "drawn")))
 
     def __len__(self) -> int:
         return len(self.arrays[0])
@@ -85,15 +91,18 @@ class MeasuredModel:
         """What to feed for these rows."""
         return {placeholder: array[rows] for (_, placeholder), array in zip(self.inputs, self.arrays)}
 
-    def check(self, session: tf.Session) -> None:
-        """Checks, on a few images, that the estimates hold for this model.
+    def open_session(self, threads: int = 1) -> tf.Session:
+        """Opens a session with the model's weights, once a few draws have shown that the estimates hold for the model.
 
         Raises:
             ValueError: `z` has several rows for an image or is not drawn from the Gaussian of `mu_logvar`,
                 `kl_divergence` is not the mean of log q(z|x) - log p(z), or one image changes the number of another.
         """
-        _check_densities(self, session)
-        _check_independence(self, session)
+        session = self.clone.session(threads)
+        if len(self):
+            _check_densities(self, session)
+            _check_independence(self, session)
+        return session
 
 
 def is_standard(vae: VAE) -> bool:
@@ -102,21 +111,24 @@ def is_standard(vae: VAE) -> bool:
 
 
 def _check_densities(model: MeasuredModel, session: tf.Session) -> None:
-    vae = model.vae
-    fields = ("z", "mu_logvar", "kl_divergence", "log_prior", "log_posterior")
-    names = [name for name in fields if getattr(vae, name) is not None]
-    fetches = dict(zip(names, model.copy([getattr(vae, name) for name in names], name="densities")))
-    rows = np.repeat(np.arange(min(_IMAGES, len(model))), _IMAGES * _DRAWS // min(_IMAGES, len(model)))
-    drawn = [_draw(vae, session.run(fetches, model.feed(rows)), len(rows))]
-    while len(drawn) < 10 or (is_standard(vae) and len(drawn) * drawn[0]["z"].size < _CHECKED):
-        drawn.append(_draw(vae, session.run(fetches, model.feed(rows)), len(rows)))
-    values = {name: np.concatenate([draw[name] for draw in drawn]) for name in drawn[0]}
-    if vae.log_posterior is None:
-        _check_standardized(values["epsilon"])
-    excess = values["log_posterior"] - values["log_prior"] - values["kl_divergence"]
-    kl_divergence = values["kl_divergence"].mean()
-    tolerance = max(6 * excess.std() / len(excess) ** 0.5, 0.01 * abs(kl_divergence), 0.05)
-    if abs(excess.mean()) > tolerance:
+    names = ("z", "mu_logvar", "kl_divergence", "log_prior", "log_posterior")
+    fetches = {name: model.drawn[name] for name in names if name in model.drawn}
+    images = min(_IMAGES, len(model))
+    feed = model.feed(np.repeat(np.arange(images), _DRAWS // images))
+    runs: list[dict[str, np.ndarray]] = []
+    while True:
+        values = session.run(fetches, {**feed, model.stream: [0, len(runs)]})
+        runs.append(_complete(model.vae, values, images * (_DRAWS // images)))
+        drawn = {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
+        excess = drawn["log_posterior"] - drawn["log_prior"] - drawn["kl_divergence"]
+        error = excess.std() / len(excess) ** 0.5
+        doubtful = abs(excess.mean()) > 2 * error and len(runs) < _RUNS
+        if not doubtful and (model.vae.log_posterior is not None or drawn["epsilon"].size >= _CHECKED):
+            break
+    if model.vae.log_posterior is None:
+        _check_standardized(drawn["epsilon"])
+    kl_divergence = drawn["kl_divergence"].mean()
+    if abs(excess.mean()) > max(6 * error, 0.01 * abs(kl_divergence), 0.05):
         raise ValueError(
             f"vae.kl_divergence is {kl_divergence:.2f} nats, but log q(z|x) - log p(z) has mean "
             f"{kl_divergence + excess.mean():.2f} over draws of vae.z; correct kl_divergence, or set vae.log_prior and "
@@ -124,7 +136,7 @@ def _check_densities(model: MeasuredModel, session: tf.Session) -> None:
         )
 
 
-def _draw(vae: VAE, values: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+def _complete(vae: VAE, values: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
     """The values of one run in float64, with the densities that are not fields of the model."""
     values = {name: value.astype(np.float64) for name, value in values.items()}
     z = values["z"]
@@ -155,14 +167,14 @@ def _check_standardized(epsilon: np.ndarray) -> None:
 
 def _check_independence(model: MeasuredModel, session: tf.Session) -> None:
     """Compares the numbers of the first image among copies of itself and among blank images, with the same noise."""
-    targets = [model.vae.reconstruction, model.vae.kl_divergence]
-    sources = model.replace_noise(targets, tf.constant([0, 0]))
-    terms = model.copy(targets, sources, "independence")
+    terms = [model.drawn["reconstruction"], model.drawn["kl_divergence"]]
     if random_operations(terms):
         return  # its noise cannot be repeated
     copies = model.feed(np.zeros(_TOGETHER, int))
     blank = {placeholder: np.concatenate([rows[:1], np.zeros_like(rows[1:])]) for placeholder, rows in copies.items()}
-    alone, among_others = (sum(term[0] for term in session.run(terms, feed)) for feed in (copies, blank))
+    alone, among_others = (
+        sum(term[0] for term in session.run(terms, {**feed, model.stream: [0, 0]})) for feed in (copies, blank)
+    )
     if abs(alone - among_others) > 1e-3 * max(1, abs(alone)):
         raise ValueError(
             f"An image's number depends on the others in its batch ({alone:.2f} nats among copies of itself, "
