@@ -1,8 +1,8 @@
-"""How long it takes until the first reconstructions stand there.
+"""Measures the time from starting Python to the first picture of reconstructions.
 
     python benchmarks/startup.py [--rounds 5] [--out DIR]
 
-Each round is a fresh process that stops the time at each step. Into DIR (here, by default) goes `startup.md`.
+Each round is a fresh process that times every step. Writes `startup.md` to DIR, by default this script's directory.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-# What a user's program does; `tf` alone first, so that what the package adds to it can be told.
+# A user's program. It imports TensorFlow first, to separate what this package adds.
 STEPS = """
 import json, os, sys, time
 start = time.perf_counter()
@@ -45,7 +45,7 @@ print(json.dumps(times))
 
 
 def measure(rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Seconds of each step, in each round, for both loops."""
+    """Returns the seconds of each step in each round, for both loops."""
     data = os.environ.get("VAE_TF1_DATA_DIR") or HERE.parent / "data"
     seconds: dict[str, dict[str, list[float]]] = {"plain": {}, "compiled": {}}
     for _ in range(rounds):
@@ -58,7 +58,7 @@ def measure(rounds: int) -> dict[str, dict[str, list[float]]]:
     return seconds
 
 
-def table(seconds: dict[str, dict[str, list[float]]]) -> str:
+def make_table(seconds: dict[str, dict[str, list[float]]]) -> str:
     lines = ["| until | " + " | ".join(f"{loop}, s" for loop in seconds) + " |", "|---|" + "---|" * len(seconds)]
     for step in seconds["plain"]:
         cells = [f"{statistics.median(s[step]):.2f} ({min(s[step]):.2f}, {max(s[step]):.2f})" for s in seconds.values()]
@@ -66,8 +66,7 @@ def table(seconds: dict[str, dict[str, list[float]]]) -> str:
     rounds = len(seconds["plain"]["the data is read"])
     lines += [
         "",
-        f"Median (lowest, highest) of {rounds} fresh processes. Absolute times are those of one machine "
-        f"({os.cpu_count()} cores, no GPU).",
+        f"Median (lowest, highest) of {rounds} fresh processes on one machine ({os.cpu_count()} cores, no GPU).",
     ]
     return "\n".join(lines) + "\n"
 
@@ -77,7 +76,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
-    text = table(measure(options.rounds))
+    text = make_table(measure(options.rounds))
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "startup.md").write_text(text)
     print(text)
