@@ -24,22 +24,22 @@ def lap(step):
     times[step] = time.perf_counter() - start
     start = time.perf_counter()
 import tensorflow
-lap("TensorFlow is imported")
+lap("import TensorFlow")
 import matplotlib; matplotlib.use("agg")
 import vae_tf1, tensorflow.compat.v1 as tf
-lap("vae_tf1 is imported, in addition")
+lap("import vae_tf1")
 data = vae_tf1.read_data_sets(sys.argv[1], seed=0)
-lap("the data is read")
+lap("read the data")
 with tf.Graph().as_default():
     vae = vae_tf1.build_vae(seed=0)
-    lap("the graph is built")
+    lap("build the graph")
     compiled = sys.argv[2] == "compiled"
     with tf.Session(config=vae_tf1.session_config(compiled=compiled)) as sess:
         report = next(vae_tf1.train(sess, vae, data, compiled=compiled))
-        lap("the first report is there")
+        lap("train to the first report")
         figure = vae_tf1.visualize_row(report.images, report.reconstructions)
-        lap("its reconstructions are drawn")
-times["since TensorFlow was imported"] = sum(times.values()) - times["TensorFlow is imported"]
+        lap("draw its reconstructions")
+times["all but importing TensorFlow"] = sum(times.values()) - times["import TensorFlow"]
 print(json.dumps(times))
 """
 
@@ -59,11 +59,11 @@ def measure(rounds: int) -> dict[str, dict[str, list[float]]]:
 
 
 def make_table(seconds: dict[str, dict[str, list[float]]]) -> str:
-    lines = ["| until | " + " | ".join(f"{loop}, s" for loop in seconds) + " |", "|---|" + "---|" * len(seconds)]
+    lines = ["| step | " + " | ".join(f"{loop}, s" for loop in seconds) + " |", "|---|" + "---|" * len(seconds)]
     for step in seconds["plain"]:
         cells = [f"{statistics.median(s[step]):.2f} ({min(s[step]):.2f}, {max(s[step]):.2f})" for s in seconds.values()]
         lines.append(f"| {step} | {' | '.join(cells)} |")
-    rounds = len(seconds["plain"]["the data is read"])
+    rounds = len(seconds["plain"]["read the data"])
     lines += [
         "",
         f"Median (lowest, highest) of {rounds} fresh processes on one machine ({os.cpu_count()} cores, no GPU).",
