@@ -120,5 +120,5 @@ def test_unsupported_python_gets_one_sentence(tmp_path):
     )
     assert done.returncode != 0
     assert "This needs Python 3.10 to 3.13, but" in done.stderr
-    assert "is Python 3.9.18; name another" in done.stderr
+    assert "is Python 3.9.18; name a supported one" in done.stderr
     assert not (tmp_path / ".venv").exists()
