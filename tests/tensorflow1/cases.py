@@ -143,7 +143,7 @@ with tf.Session() as sess:
     assert sess.run(own.kl_divergence(one, ds.MultivariateNormalDiag([1.0], [1.0]))) == 0.5
     assert sess.run(own.kl_divergence(Mine(0.0, 1.0), one)) == 7.0
     assert sess.run(one.copy(loc=[2.0]).mean()).tolist() == [2.0]
-    sess.run([getattr(ds, name)(logits=[0.1, 0.2]).sample() for name in ("Bernoulli", "Geometric", "OneHotCategorical")])
+    sess.run([getattr(ds, name)(logits=[0.1, 0.2]).sample() for name in ("Bernoulli", "Geometric")])
 """,
     "regularization losses are tensors": """
 import tensorflow as tf

@@ -90,6 +90,8 @@ def _run(sess: tf.Session, program: _Program, feed: dict[str, Any]) -> np.ndarra
         reason = next(line for line in [*lines, "no reason given"] if line != "Graph execution error:")
         node = re.search(r"\{\{node ([^}]+)\}\}", error.message)
         where = f"{node[1]}: " if node else ""
+        if "Optional" in error.message:  # how TensorFlow hands values of a branch to the gradient's
+            reason = "gradients pass through values inside a tf.cond; use tf.where instead"
         raise ValueError(f"XLA cannot compile this model ({where}{reason}); train without compiled=True.") from error
 
 
