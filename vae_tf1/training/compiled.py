@@ -92,6 +92,10 @@ def _run(sess: tf.Session, program: _Program, feed: dict[str, Any]) -> np.ndarra
         where = f"{node[1]}: " if node else ""
         if "Optional" in error.message:  # how TensorFlow hands values of a branch to the gradient's
             reason = "gradients pass through values inside a tf.cond; use tf.where instead"
+        elif "TensorList" in error.message:
+            reason = (
+                "gradients pass through a loop of unknown length; give it maximum_iterations, or use tf.nn.static_rnn"
+            )
         raise ValueError(f"XLA cannot compile this model ({where}{reason}); train without compiled=True.") from error
 
 
