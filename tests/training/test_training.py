@@ -3,6 +3,8 @@ import math
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+import tf_keras
+import tf_slim as slim
 from training_runs import seeded_digits
 
 import vae_tf1
@@ -149,3 +151,15 @@ def test_progress_is_shown_on_stderr_and_stdout_is_the_callers(session, vae, dat
     shown = capsys.readouterr()
     assert shown.out == "Iteration 0:\nIteration 10:\n"
     assert "12/12" in shown.err
+
+
+def test_a_seed_that_does_not_reach_the_initial_weights_is_said(graph):
+    """Layers of tf_keras draw their initial weights with a seed of their own."""
+    tf.set_random_seed(0)
+
+    def encoder(x):
+        return slim.fully_connected(tf_keras.layers.Dense(8)(x), 8, activation_fn=None, scope="fc")
+
+    vae = build_vae(seed=0, encoder=encoder, hidden_units=16)
+    with tf.Session() as session, pytest.warns(UserWarning, match="has a seed of its own, as in Keras layers"):
+        list(train(session, vae, seeded_digits(), 1))

@@ -59,6 +59,16 @@ def _leave_control_flow_whole(graph_def: tf.GraphDef) -> None:
                 function.name = new_names.get(function.name, function.name)
 
 
+def check_no_placeholder(name: str, operations: Sequence[tf.Operation]) -> None:
+    """Raises ValueError if a placeholder is among the operations that compute the tensor `name`."""
+    for operation in operations:
+        if operation.type == "Placeholder":
+            raise ValueError(
+                f"{name} depends on the placeholder {operation.name}, for which nothing is fed here; return an array "
+                "for it from vae.inputs, or pass feed= with its value."
+            )
+
+
 class GraphClone:
     """Copies parts of a session's graph into the default graph, with the values of their variables.
 
@@ -77,12 +87,7 @@ class GraphClone:
             ValueError: something upstream of `elements` is a placeholder that no source replaces, or cannot be copied.
         """
         operations = upstream_of(elements, [tensor for tensor, _ in sources])
-        for operation in operations:
-            if operation.type == "Placeholder":
-                raise ValueError(
-                    f"{elements[0].name} depends on the placeholder {operation.name}, for which nothing is fed here; "
-                    "compute it with sess.run and feed_dict."
-                )
+        check_no_placeholder(elements[0].name, operations)
         self.copy_variables(operations)
         variables = []
         for original, copy, _ in self._variables:

@@ -1,6 +1,7 @@
 """A training run: its progress, and what its next iteration depends on."""
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -13,6 +14,7 @@ from vae_tf1.data.data_set import Datasets
 from vae_tf1.graph.fingerprint import describe_computation
 from vae_tf1.graph.noise import NoiseStreams
 from vae_tf1.graph.sessions import uninitialized_variables
+from vae_tf1.graph.walk import upstream_of
 from vae_tf1.inputs import input_arrays
 from vae_tf1.training import reports
 from vae_tf1.training.initial_checkpoint import restore_initial
@@ -81,7 +83,9 @@ class Run:
 
     def initialize(self, initial_checkpoint: FilePath | None) -> None:
         """Initializes the variables that have no value yet, then restores those of the initial checkpoint."""
-        self.sess.run([variable.initializer for variable in uninitialized_variables(self.sess, self.variables)])
+        missing = uninitialized_variables(self.sess, self.variables)
+        _warn_of_other_seeds(self.sess.graph, missing)
+        self.sess.run([variable.initializer for variable in missing])
         if initial_checkpoint is not None:
             restore_initial(self.sess, self.variables, str(initial_checkpoint))
 
@@ -133,3 +137,15 @@ class Run:
         self.data.set_state(arrays)
         for noise in self._noise, self._noise_of_x_hat:
             noise.advance(state["noise"])
+
+
+def _warn_of_other_seeds(graph: tf.Graph, variables: list[tf.Variable]) -> None:
+    """Warns if a seeded graph has initial values that its seed does not fix, as those of Keras layers."""
+    for variable in variables if graph.seed is not None else []:
+        if any(operation.type.startswith("StatelessRandom") for operation in upstream_of([variable.initializer])):
+            warnings.warn(
+                f"The initial value of {variable.op.name} has a seed of its own, as in Keras layers, so the graph's seed "
+                "does not fix it; call tf_keras.utils.set_random_seed before you build the model to repeat a run.",
+                stacklevel=2,
+            )
+            return
