@@ -144,8 +144,8 @@ def _warn_of_other_seeds(graph: tf.Graph, variables: list[tf.Variable]) -> None:
     for variable in variables if graph.seed is not None else []:
         if any(operation.type.startswith("StatelessRandom") for operation in upstream_of([variable.initializer])):
             warnings.warn(
-                f"The initial value of {variable.op.name} has a seed of its own, as in Keras layers, so the graph's seed "
-                "does not fix it; call tf_keras.utils.set_random_seed before you build the model to repeat a run.",
+                f"The initial value of {variable.op.name} has a seed of its own, as in Keras layers, so the seed of the "
+                "graph does not fix it; call tf_keras.utils.set_random_seed before you build the model to repeat a run.",
                 stacklevel=2,
             )
             return
