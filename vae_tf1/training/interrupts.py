@@ -25,6 +25,11 @@ def defer() -> Iterator[None]:
     raise_noted()
 
 
+def pending() -> bool:
+    """Whether `defer` has noted an interrupt, which it will raise at the end of its block."""
+    return bool(_noted)
+
+
 def raise_noted() -> None:
     """Raises the interrupt that `defer` has noted, if there is one; call it during a long wait."""
     if _noted:

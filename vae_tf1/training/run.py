@@ -27,13 +27,18 @@ _BUILT_BY = ("tf-slim", "tensorflow-probability", "tf-keras")
 def identity_of(vae: VAE, data: Datasets, batch_size: int) -> dict[str, Any]:
     """What distinguishes one run from another; see `checkpoints.check_same_run`."""
     return {
-        "graph seed": vae.x.graph.seed,
+        "graph seed": _plain(vae.x.graph.seed),
         "data (SHA-256)": data.fingerprint()[:16],
-        "data seed": data.seed,
+        "data seed": _plain(data.seed),
         "batch_size": batch_size,
         "versions": {"tensorflow": tf.__version__, **{name: version(name) for name in _BUILT_BY}},
         "computation": describe_computation(vae.loss, vae.train_step),
     }
+
+
+def _plain(seed: Any) -> Any:
+    """A seed as Python's own number, which JSON can hold."""
+    return seed.item() if isinstance(seed, np.generic) else seed
 
 
 class Run:
