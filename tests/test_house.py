@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "vae_tf1"
 # From the ground up: a wing imports from its own floor and from those below.
 FLOORS = [
-    {"_startup", "_files"},
+    {"_startup", "_files", "_checks"},
     {"graph", "data", "input_data"},
     {"vae", "model", "tf1_seeds", "inputs", "build"},
     {"training"},

@@ -1,11 +1,16 @@
+import errno
+import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+import vae_tf1
 from vae_tf1 import binarize, build_vae, evaluate, export_saved_model, log_likelihood, session_config, train
 
 # Programs that know TensorFlow and nothing of this package.
@@ -34,6 +39,15 @@ with tf.Session() as sess:
              decoded=run("decode", "probabilities", z), reconstructed=run("reconstruct", "probabilities", x))
 assert "vae_tf1" not in sys.modules
 """
+
+
+@pytest.fixture
+def small(graph):
+    """A session and a model that is quickly exported."""
+    with tf.Session(config=session_config()) as session:
+        vae = build_vae(seed=0, hidden_units=4, latent_dimensions=2)
+        session.run(tf.global_variables_initializer())
+        yield session, vae
 
 
 @pytest.fixture(params=["", "some/scope"])
@@ -104,9 +118,157 @@ def test_an_existing_model_is_replaced_only_when_asked(trained, tmp_path):
 
 def test_what_is_no_saved_model_is_never_replaced(trained, tmp_path):
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(FileExistsError, match="holds other things than a SavedModel"):
+    with pytest.raises(FileExistsError, match=r"is not a SavedModel of this package \(it holds thesis\.tex\)"):
         export_saved_model(*trained, tmp_path, overwrite=True)
     assert (tmp_path / "thesis.tex").exists()
+
+
+FOREIGN = {
+    "assets": "assets/photo.jpg",
+    "a note": "variables/notes.txt",
+    "a directory": "unfinished/thesis.tex",
+    "a model of another format": "saved_model.pbtxt",
+}
+
+
+@pytest.mark.parametrize("file", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("beside_a_model", [False, True], ids=["alone", "beside a model"])
+def test_files_of_others_are_never_deleted(small, tmp_path, file, beside_a_model):
+    path = tmp_path / "site"
+    if beside_a_model:
+        export_saved_model(*small, path)
+    (path / file).parent.mkdir(parents=True, exist_ok=True)
+    (path / file).write_text("mine")
+    with pytest.raises(FileExistsError, match=rf"is not a SavedModel of this package \(it holds {file}\)"):
+        export_saved_model(*small, path, overwrite=True)
+    assert (path / file).read_text() == "mine"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["site"]
+
+
+def test_only_a_directory_with_a_model_or_nothing_is_replaced(small, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "weights" / "variables").mkdir(parents=True)
+    (tmp_path / "weights" / "variables" / "variables.index").write_text("mine")
+    for name, said in ("file", "it is not a directory"), ("weights", "saved_model.pb is missing"):
+        with pytest.raises(FileExistsError, match=said):
+            export_saved_model(*small, tmp_path / name, overwrite=True)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileExistsError, match="pass overwrite=True"):
+        export_saved_model(*small, tmp_path / "empty")
+    (tmp_path / ".empty.unfinished").mkdir()
+    export_saved_model(*small, tmp_path / "empty", overwrite=True)
+    assert (tmp_path / "empty" / "saved_model.pb").exists()
+    assert (tmp_path / ".empty.unfinished").exists()
+
+
+def test_a_symbolic_link_is_followed(small, tmp_path):
+    export_saved_model(*small, tmp_path / "version1")
+    (tmp_path / "model").symlink_to("version1")
+    before = (tmp_path / "version1" / "saved_model.pb").stat().st_ino
+    export_saved_model(*small, tmp_path / "model", overwrite=True)
+    assert (tmp_path / "model").is_symlink()
+    assert (tmp_path / "version1" / "saved_model.pb").stat().st_ino != before
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_a_model_is_put_back_when_the_new_one_cannot_take_its_place(small, tmp_path, monkeypatch, failing):
+    """The first, second or third renaming fails: the new one, the old one aside, the new one in its place."""
+    export_saved_model(*small, tmp_path / "model")
+    before = (tmp_path / "model" / "saved_model.pb").stat().st_ino
+    calls = []
+
+    def rename(self, target):
+        calls.append(target)
+        if len(calls) == failing:
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        return original(self, target)
+
+    original = Path.rename
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(OSError, match=r"can't be written to .*model \(Device or resource busy\); pass another path"):
+        export_saved_model(*small, tmp_path / "model", overwrite=True)
+    assert (tmp_path / "model" / "saved_model.pb").stat().st_ino == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_an_old_model_that_cannot_be_deleted_is_named(small, tmp_path, monkeypatch):
+    export_saved_model(*small, tmp_path / "model")
+    before = (tmp_path / "model" / "saved_model.pb").stat().st_ino
+
+    def rmtree(path, ignore_errors=False):
+        if not ignore_errors:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    with pytest.warns(UserWarning, match=r"\.model\.\w+ can't be deleted \(Permission denied\); delete it by hand"):
+        export_saved_model(*small, tmp_path / "model", overwrite=True)
+    assert (tmp_path / "model" / "saved_model.pb").stat().st_ino != before
+
+
+def test_a_mount_point_is_refused_before_anything_is_written(small, tmp_path, monkeypatch):
+    export_saved_model(*small, tmp_path / "model")
+    monkeypatch.setattr(os.path, "ismount", lambda path: os.path.basename(path) == "model")
+    monkeypatch.setattr(vae_tf1.saved_model, "_write", None)
+    with pytest.raises(OSError, match="a mount point cannot be replaced"):
+        export_saved_model(*small, tmp_path / "model", overwrite=True)
+    assert (tmp_path / "model" / "saved_model.pb").exists()
+
+
+def export_again_and_again(directory, seed, start, counts):
+    with tf.Graph().as_default(), tf.Session() as session:
+        vae = build_vae(seed=seed, hidden_units=4, latent_dimensions=2)
+        session.run(tf.global_variables_initializer())
+        start.wait()
+        done = 0
+        for _ in range(counts):
+            export_saved_model(session, vae, directory / "model", overwrite=True)
+            done += 1
+        (directory / f"done {seed}").write_text(str(done))
+
+
+def test_two_processes_export_to_one_place(tmp_path):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["vae_tf1"])
+    start = context.Barrier(2)
+    processes = [context.Process(target=export_again_and_again, args=(tmp_path, i, start, 10)) for i in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["done 0", "done 1", "model"]
+    assert [(tmp_path / f"done {i}").read_text() for i in range(2)] == ["10", "10"]
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.saved_model.load(session, ["serve"], str(tmp_path / "model"))
+
+
+def test_the_home_directory_is_expanded(small, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    export_saved_model(*small, "~/model")
+    assert (tmp_path / "model" / "saved_model.pb").exists()
+
+
+@pytest.mark.parametrize("name", ["run [1]", "back\\slash"])
+def test_paths_from_which_tensorflow_could_not_load_are_refused(small, tmp_path, name):
+    with pytest.raises(ValueError, match=r"TensorFlow cannot load from .*; pass a path without brackets"):
+        export_saved_model(*small, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_mistakes_are_one_sentence(small, tmp_path):
+    session, vae = small
+    for path, error in (None, TypeError), (b"model", TypeError), (7, TypeError), ("", ValueError):
+        with pytest.raises(error, match=r"^path is "):
+            export_saved_model(session, vae, path)
+    with pytest.raises(ValueError, match=r"^path is 'gs://bucket/model', but only local files"):
+        export_saved_model(session, vae, "gs://bucket/model")
+    with pytest.raises(OSError, match="File name too long"):
+        export_saved_model(session, vae, tmp_path / ("x" * 300))
+    with pytest.raises(TypeError, match=r"^sess is None; pass an open"):
+        export_saved_model(None, vae, tmp_path / "model")
+    session.close()
+    with pytest.raises(ValueError, match=r"^sess is closed"):
+        export_saved_model(session, vae, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_path_that_cannot_be_written(trained, tmp_path):

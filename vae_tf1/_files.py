@@ -1,26 +1,36 @@
 """Files and directories that are written whole or not at all, and the checksums that prove it."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 import tensorflow.compat.v1 as tf
 
 FilePath: TypeAlias = str | os.PathLike[str]
+_OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
 def sha256_of(path: FilePath) -> str:
     """The SHA-256 of a file's content, in hexadecimal.
 
     Raises:
-        OSError: the file can't be read.
+        OSError: it can't be read, or is not a regular file (reading a pipe would wait for ever).
     """
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    if not os.path.isfile(path):
+        raise OSError(f"{os.path.basename(path)} is missing, or is not a file")
+    sha256 = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            sha256.update(block)
+    return sha256.hexdigest()
 
 
 def explain(error: Exception) -> str:
@@ -28,24 +38,88 @@ def explain(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error).partition("\n")[0]
 
 
+def name_beside(path: Path) -> Path:
+    """A hidden path in the same directory that nobody else uses."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+
+
 @contextlib.contextmanager
-def write_aside(path: Path, what: str, advice: str) -> Iterator[Path]:
+def write_aside(path: Path, what: str, advice: str, make_way: Callable[[Path], None]) -> Iterator[Path]:
     """Gives an empty directory beside `path`; it takes the place of `path` when the block ends without an error.
 
+    Several processes may do so at a time: each replaces a whole directory with a whole one.
+
     Args:
-        path: a directory; one that is there stays until the new one is whole.
+        path: a directory, or a symbolic link to one; it stays until the new one is whole.
         what: is being written; the subject of the error message, as `advice` is its end.
+        make_way: called with the path of what is there, which is deleted once it has been replaced; raises
+            FileExistsError if it must stay.
 
     Raises:
-        OSError: it can't be written; nothing has changed.
+        OSError: the directory can't be written; nothing has changed.
     """
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    final = Path(os.path.realpath(path))
+    aside = name_beside(final)
     try:
+        if os.path.ismount(final):
+            raise OSError("a mount point cannot be replaced")
+        if final.exists():
+            make_way(final)
         aside.mkdir(parents=True)
         yield aside
-        shutil.rmtree(path, ignore_errors=True)
-        aside.rename(path)
+        _replace(final, aside, make_way)
+    except FileExistsError:
+        raise
     except (OSError, tf.errors.OpError) as error:
         raise OSError(f"{what} can't be written to {path} ({explain(error)}); {advice}.") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _replace(path: Path, new: Path, make_way: Callable[[Path], None]) -> None:
+    """Renames `new` to `path`, and deletes what was there; on failure it is put back."""
+    replaced: list[Path] = []
+    try:
+        while True:
+            try:
+                new.rename(path)
+                break
+            except OSError as error:
+                if error.errno not in _OCCUPIED:
+                    raise
+            make_way(path)
+            replaced.append(name_beside(path))
+            with contextlib.suppress(FileNotFoundError):  # another process has just moved it
+                path.rename(replaced[-1])
+    except BaseException:
+        if replaced and replaced[-1].exists() and not path.exists():
+            replaced[-1].rename(path)
+        raise
+    for old in replaced:
+        delete(old)
+
+
+def delete(directory: Path) -> None:
+    """Deletes a directory if it exists; warns of what could not be deleted."""
+    try:
+        shutil.rmtree(directory)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        warnings.warn(f"{directory} can't be deleted ({explain(error)}); delete it by hand.", stacklevel=2)
+
+
+@contextlib.contextmanager
+def without_wildcards(prefix: Path) -> Iterator[str]:
+    """Gives a path for the files whose paths begin with `prefix` that TensorFlow does not take for a pattern.
+
+    `tf.train.Saver` would look for "run [1]/model.ckpt" in the directory "run 1".
+    """
+    if not set(prefix.as_posix()) & set("*?[]\\"):
+        yield str(prefix)
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        for file in prefix.parent.iterdir():
+            if file.name.startswith(prefix.name):
+                Path(directory, f"model{file.name.removeprefix(prefix.name)}").symlink_to(file.absolute())
+        yield os.path.join(directory, "model")

@@ -1,17 +1,21 @@
 """Export to TensorFlow's SavedModel format, which programs can load without this package."""
 
+import os
+import re
 from pathlib import Path
 
 import tensorflow.compat.v1 as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 
+from vae_tf1._checks import as_path, check_session
 from vae_tf1._files import FilePath, write_aside
 from vae_tf1.graph.clone import GraphClone, Sources
 from vae_tf1.graph.walk import upstream_of
 from vae_tf1.inputs import constants
-from vae_tf1.vae import VAE, clone_model
+from vae_tf1.training import interrupts
+from vae_tf1.vae import VAE, check_vae, clone_model
 
-_SAVED_MODEL_FILES = {"saved_model.pb", "variables", "assets", "assets.extra", "fingerprint.pb"}
+_OWN_FILE = re.compile(r"(saved_model|fingerprint)\.pb|variables/variables\.(index|data-[0-9]{5}-of-[0-9]{5})")
 
 
 def export_saved_model(
@@ -39,18 +43,37 @@ def export_saved_model(
         feed: values of other placeholders, such as {is_training: False}, which become part of the exported model.
 
     Raises:
-        ValueError: `sess` runs another graph or has no weights yet, or `vae` decodes from more than z.
-        FileExistsError: `path` exists, and `overwrite` is not set or it is not a SavedModel.
-        OSError: `path` can't be written.
+        TypeError: `vae` is not a `VAE`, `sess` not a session, or `path` not a path.
+        ValueError: `sess` is closed, runs another graph or has no weights yet, `vae` decodes from more than z, or
+            TensorFlow would not find the files at `path`.
+        FileExistsError: `path` exists, and `overwrite` is not set or it is not a SavedModel that this function wrote.
+        OSError: `path` can't be written, or is a mount point; what was there is unchanged.
     """
-    path = Path(path)
-    if path.exists():
+    destination = as_path(path, "path")
+    if set(destination.as_posix()) & set("[\\"):
+        raise ValueError(f"TensorFlow cannot load from {destination}; pass a path without brackets and backslashes.")
+    check_vae(vae)
+    check_session(sess, vae.x.graph)
+
+    def make_way(present: Path) -> None:
         if not overwrite:
-            raise FileExistsError(f"{path} exists already; pass overwrite=True, or another path.")
-        if not path.is_dir() or not {file.name for file in path.iterdir()} <= _SAVED_MODEL_FILES:
-            raise FileExistsError(f"{path} holds other things than a SavedModel; pass another path.")
-    with write_aside(path, "The SavedModel", "pass another path") as aside:
+            raise FileExistsError(f"{destination} exists already; pass overwrite=True, or another path.")
+        if foreign := _find_foreign(present):
+            raise FileExistsError(f"{destination} is not a SavedModel of this package ({foreign}); pass another path.")
+
+    with interrupts.defer(), write_aside(destination, "The SavedModel", "pass another path", make_way) as aside:
         _write(sess, vae, aside, feed)
+
+
+def _find_foreign(path: Path) -> str | None:
+    """Says in what a directory differs from an exported SavedModel, or an empty directory; None if in nothing."""
+    if not path.is_dir():
+        return "it is not a directory"
+    files = [Path(root, name).relative_to(path).as_posix() for root, _, names in os.walk(path) for name in names]
+    for name in sorted(files):
+        if not _OWN_FILE.fullmatch(name):
+            return f"it holds {name}"
+    return "saved_model.pb is missing" if files and "saved_model.pb" not in files else None
 
 
 def _write(sess: tf.Session, vae: VAE, path: Path, feed: dict | None) -> None:

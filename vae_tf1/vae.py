@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 
+from vae_tf1._checks import check_session
 from vae_tf1.graph.clone import GraphClone
 from vae_tf1.graph.walk import Element, upstream_of, variables_among
 
@@ -106,14 +107,6 @@ def check_vae(vae: VAE) -> None:
             )
 
 
-def check_session(sess: tf.Session, vae: VAE) -> None:
-    """Raises ValueError if `sess` cannot run `vae`."""
-    if sess.graph is not vae.x.graph:
-        raise ValueError(
-            "sess runs another graph than the one vae was built in; open it with tf.Session(graph=vae.x.graph)."
-        )
-
-
 def clone_model(sess: tf.Session, vae: VAE) -> GraphClone:
     """A clone of the graph of `vae`, with the weights that `sess` holds.
 
@@ -121,7 +114,7 @@ def clone_model(sess: tf.Session, vae: VAE) -> GraphClone:
         TypeError, ValueError: as `check_vae` and `check_session`.
     """
     check_vae(vae)
-    check_session(sess, vae)
+    check_session(sess, vae.x.graph)
     return GraphClone(sess)
 
 

@@ -1,6 +1,7 @@
 """What a graph computes, as data that can be kept in a checkpoint and compared."""
 
 import hashlib
+import re
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ Description = list  # [str, list[str], dict[str, str]]
 Computation = dict[str, dict[str, Description]]  # "loss" and "train_step": operations by name, in order of creation
 
 _STORAGE_ATTRIBUTES = ("container", "shared_name")  # attributes that say where a value is kept, not what is computed
+_OLD_SIZE = re.compile(r"(?<=[(, ])\?(?=[,)])")
 _SHOWN_VALUES = 8  # of a constant; larger ones are represented by a checksum
 
 
@@ -25,6 +27,7 @@ def describe_computation(loss: tf.Tensor, train_step: tf.Operation) -> Computati
 
 def describe_difference(there: Computation, here: Computation) -> str | None:
     """What the computation `here` has that the one `there` has not, in words; None if they are equal."""
+    there, here = _with_shapes_of_today(there), _with_shapes_of_today(here)
     for part in "loss", "train_step":
         if there[part] == here[part]:
             continue
@@ -32,6 +35,17 @@ def describe_difference(there: Computation, here: Computation) -> str | None:
             return said
         return _first_difference(there[part], here[part])
     return None
+
+
+def _with_shapes_of_today(computation: Computation) -> Computation:
+    """The same with None for unknown sizes, for which checkpoints of earlier versions may have a "?"."""
+    return {
+        part: {
+            name: [type_, inputs, {key: _OLD_SIZE.sub("None", value) for key, value in attributes.items()}]
+            for name, (type_, inputs, attributes) in operations.items()
+        }
+        for part, operations in computation.items()
+    }
 
 
 def _optimizers_differ(there: dict[str, Description], here: dict[str, Description]) -> str | None:
@@ -115,7 +129,7 @@ def _text(value: Any, graph: tf.Graph) -> str:
             return _sha256(value.SerializeToString())
         return np.array2string(array, separator=", ") if array.dtype.kind == "f" else str(array.tolist())
     if hasattr(value, "unknown_rank"):  # a shape
-        return str(tf.TensorShape(value))
+        return _shape_text(value)
     if hasattr(value, "name") and hasattr(value, "attr"):  # a function, whose own name is made of a running number
         functions = {function.signature.name: function for function in graph.as_graph_def().library.function}
         return _function_sha256(value.name, functions)
@@ -124,6 +138,14 @@ def _text(value: Any, graph: tf.Graph) -> str:
     if isinstance(value, tf.DType):
         return value.name
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _shape_text(shape: Any) -> str:
+    """What `str(tf.TensorShape(...))` is, but for unknown sizes, which are None here and "?" after
+    `tf.disable_v2_behavior()`."""
+    if shape.unknown_rank:
+        return "<unknown>"
+    return str(tuple(None if dimension.size < 0 else dimension.size for dimension in shape.dim))
 
 
 def _function_sha256(name: str, functions: dict[str, Any]) -> str:

@@ -3,11 +3,11 @@
 import contextlib
 import warnings
 from collections.abc import Generator
-from pathlib import Path
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from vae_tf1._checks import as_count, as_path, check_session
 from vae_tf1._files import FilePath
 from vae_tf1.data.data_set import Datasets
 from vae_tf1.graph.noise import check_repeatable
@@ -18,7 +18,7 @@ from vae_tf1.training.loop import RunFiles, training_loop
 from vae_tf1.training.plain import plain_steps
 from vae_tf1.training.reports import Report
 from vae_tf1.training.run import SHOWN_IMAGES, Run
-from vae_tf1.vae import VAE, check_session, check_vae, tensors_of
+from vae_tf1.vae import VAE, check_vae, tensors_of
 
 
 def train(
@@ -74,25 +74,23 @@ def train(
         A generator of `Report`s. It trains only while it is iterated over.
 
     Raises:
-        TypeError: `vae` is not a `VAE`, `data` not a `Datasets`, or a number not a whole one.
+        TypeError: `vae` is not a `VAE`, `sess` not a session, `data` not a `Datasets`, a number not a whole one, or a
+            path not a path.
         ValueError: `iterations`, `batch_size`, `report_every` or `checkpoint_every` is out of range,
-            `checkpoint_every` is given without `checkpoint_dir`, `sess` runs another graph, the images are not [N, P]
-            of the size of `vae.x` with pixels in [0, 1], `data.validation` has fewer than 5 images, a training step
-            needs another placeholder, `checkpoint_dir` or `initial_checkpoint` is of another model or run, of more
-            iterations, or damaged, or the model has what `checkpoint_dir` (noise that can't be repeated) or `compiled`
-            (such noise, or variables other than resource variables) does not allow.
+            `checkpoint_every` is given without `checkpoint_dir`, `sess` is closed or runs another graph, the images are
+            not [N, P] of the size of `vae.x` with pixels in [0, 1], `data.validation` has fewer than 5 images, a
+            training step needs another placeholder, `checkpoint_dir` or `initial_checkpoint` is of another model or
+            run, of more iterations, or damaged, a path is a URL, or the model has what `checkpoint_dir` (noise that
+            can't be repeated) or `compiled` (such noise, or variables other than resource variables) does not allow.
         FloatingPointError: a loss, or a weight that was to be saved, is infinite or not a number; the message names
             the iteration, and earlier checkpoints are unchanged.
-        RuntimeError: another training run is using `checkpoint_dir`.
+        RuntimeError: another training run is using `checkpoint_dir`, or `sess` was closed before a run was saved.
         OSError: a directory can't be written; the checkpoints in it are unchanged.
     """
     check_vae(vae)
-    check_session(sess, vae)
-    check_arguments(vae, data, iterations, batch_size, report_every)
-    if checkpoint_every is not None:
-        _check_count("checkpoint_every", checkpoint_every, 1)
-        if checkpoint_dir is None:
-            raise ValueError(f"checkpoint_every is {checkpoint_every}, but checkpoint_dir is None; pass a directory.")
+    check_session(sess, vae.x.graph)
+    iterations, batch_size, report_every = check_arguments(vae, data, iterations, batch_size, report_every)
+    files = RunFiles(checkpoint_dir, checkpoint_every, initial_checkpoint, log_dir).checked()
     if checkpoint_dir is not None:
         check_repeatable(tensors_of(vae))
     arrays = training_arrays(vae, data.train)
@@ -101,30 +99,36 @@ def train(
             run = Run(sess, vae, data, batch_size, compiled_steps(sess, vae, arrays, batch_size), CHUNK)
         else:
             run = Run(sess, vae, data, batch_size, plain_steps(sess, vae, arrays))
-    files = RunFiles(checkpoint_dir, checkpoint_every, initial_checkpoint, log_dir)
     return training_loop(run, iterations, report_every, files)
 
 
 def past_reports(checkpoint_dir: FilePath) -> list[Report]:
     """The reports of the run in `checkpoint_dir` up to its last checkpoint, across all resumes; possibly none."""
+    directory = as_path(checkpoint_dir, "checkpoint_dir")
     with contextlib.suppress(ValueError), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # `train` will repeat them
-        checkpoint = checkpoints.read_newest(Path(checkpoint_dir).expanduser())
+        checkpoint = checkpoints.read_newest(directory)
         if checkpoint is not None:
             return reports.unpack(checkpoint.state["reports"], checkpoint.arrays)
     return []
 
 
-def check_arguments(vae: VAE, data: Datasets, iterations: int, batch_size: int, report_every: int) -> None:
-    """Raises TypeError or ValueError for arguments that `train` can't take; `vae` has passed `check_vae`."""
+def check_arguments(
+    vae: VAE, data: Datasets, iterations: int, batch_size: int, report_every: int
+) -> tuple[int, int, int]:
+    """Raises TypeError or ValueError for arguments that `train` can't take; returns the numbers as `int`s.
+
+    Args:
+        vae: has passed `check_vae`.
+        data, iterations, batch_size, report_every: as of `train`.
+    """
     if not isinstance(data, Datasets):
         raise TypeError(
             f"data is a {type(data).__name__}; pass the Datasets that read_data_sets returns, "
             "with its train, validation and test sets."
         )
-    _check_count("iterations", iterations, 0)
-    _check_count("report_every", report_every, 1)
-    _check_count("batch_size", batch_size, 1)
+    iterations, report_every = as_count(iterations, "iterations"), as_count(report_every, "report_every", 1)
+    batch_size = as_count(batch_size, "batch_size", 1)
     if batch_size > data.train.num_examples:
         raise ValueError(
             f"batch_size is {batch_size}; pass 1 to {data.train.num_examples}, the size of the training set."
@@ -142,10 +146,4 @@ def check_arguments(vae: VAE, data: Datasets, iterations: int, batch_size: int, 
             "read them with read_data_sets(..., reshape=True, dtype=np.float32)."
         )
     check_fed([vae.train_step, vae.x_hat], input_arrays(vae, shown, labels))
-
-
-def _check_count(name: str, value: int, minimum: int) -> None:
-    if not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} is {value!r}; pass a whole number.")
-    if value < minimum:
-        raise ValueError(f"{name} is {value}; pass {minimum} or more.")
+    return iterations, batch_size, report_every

@@ -10,9 +10,12 @@ It is written under another name and renamed once it is whole, so a process that
 """
 
 import contextlib
+import gc
 import json
-import shutil
+import os
+import re
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +23,7 @@ from typing import Any, NamedTuple
 import filelock
 import numpy as np
 
-from vae_tf1._files import explain, sha256_of, write_aside
+from vae_tf1._files import delete, explain, name_beside, sha256_of, write_aside
 from vae_tf1.graph import fingerprint
 
 MAX_CHECKPOINTS = 3  # older ones are deleted
@@ -28,6 +31,28 @@ MODEL = "model.ckpt"
 _FORMAT = 2  # 1, which had no such number, did not say what the model computes
 _PREFIX = "iterations-"
 _STATE = "training.npz"
+_NAME = re.compile(r"iterations-(0|[1-9][0-9]*)")
+_OWN_FILE = re.compile(r"training\.npz|model\.ckpt\.(index|data-[0-9]{5}-of-[0-9]{5})")
+_OWN_LEFTOVER = re.compile(r"\.iterations-[0-9]+\.[0-9a-f]{16}")  # of a process that was killed; see `name_beside`
+_OWN_NOTE = re.compile(r'model_checkpoint_path: "iterations-[0-9]+/model\.ckpt"\n')
+# More values than this per iteration, in a checkpoint from elsewhere, would take days to draw again.
+_MAX_NOISE = 2**28
+
+_OPERATIONS = {str: (str, [str], {str: str})}
+_NUMBER = int | float
+# The form of the JSON, as `_has_form` reads it.
+_FORM = {
+    "iterations": int,
+    "run": {"versions": {str: str}, "computation": {"loss": _OPERATIONS, "train_step": _OPERATIONS}},
+    "state": {
+        "losses": [(_NUMBER, _NUMBER, _NUMBER)],
+        "reports": [(int, _NUMBER, _NUMBER, _NUMBER)],
+        "noise": {str: int},
+    },
+    "files": {str: str},
+}
+
+_held_here: set[str] = set()  # directories that this process holds
 
 
 class Checkpoint(NamedTuple):
@@ -48,11 +73,21 @@ def hold(directory: Path) -> Iterator[None]:
         OSError: the directory can't be made or written.
         RuntimeError: another training run holds it.
     """
+    real = os.path.realpath(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(directory / ".lock", timeout=0)
-        lock.acquire()
+        lock = filelock.FileLock(directory / ".training.lock", timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            gc.collect()  # a loop that failed, in a notebook for one, holds it until its frame is collected
+            lock.acquire()
     except filelock.Timeout as error:
+        if real in _held_here:
+            raise RuntimeError(
+                f"Another training run is using checkpoint_dir {directory}: an earlier call of train in this process, "
+                "which has not ended; close what it returned (`reports.close()`), or pass another directory."
+            ) from error
         raise RuntimeError(
             f"Another training run is using checkpoint_dir {directory}; wait until it ends, or pass another directory."
         ) from error
@@ -60,9 +95,14 @@ def hold(directory: Path) -> Iterator[None]:
         raise type(error)(
             f"checkpoint_dir {directory} can't be written ({explain(error)}); pass another directory."
         ) from error
+    _held_here.add(real)
     try:
+        for leftover in directory.iterdir():
+            if _OWN_LEFTOVER.fullmatch(leftover.name):
+                delete(leftover)
         yield
     finally:
+        _held_here.discard(real)
         lock.release()
 
 
@@ -71,7 +111,7 @@ def path_of(directory: Path, iterations: int) -> Path:
 
 
 def write(checkpoint: Checkpoint, save_model: Callable[[str], object]) -> None:
-    """Writes a checkpoint to its path, then deletes all but the newest few beside it.
+    """Writes a checkpoint to its path.
 
     Args:
         checkpoint: what to write; `hold` holds the directory that its path is in.
@@ -80,9 +120,9 @@ def write(checkpoint: Checkpoint, save_model: Callable[[str], object]) -> None:
     Raises:
         OSError: it can't be written; earlier checkpoints are unchanged.
     """
-    path, directory = checkpoint.path, checkpoint.path.parent
     advice = "make room there, then train again: training will resume from the previous checkpoint"
-    with write_aside(path, f"The checkpoint after {checkpoint.iterations} iterations", advice) as aside:
+    what = f"The checkpoint after {checkpoint.iterations} iterations"
+    with write_aside(checkpoint.path, what, advice, _make_way) as aside:
         save_model(str(aside / MODEL))
         document = {
             "format": _FORMAT,
@@ -93,11 +133,29 @@ def write(checkpoint: Checkpoint, save_model: Callable[[str], object]) -> None:
         }
         contents: dict[str, Any] = {"json": json.dumps(document), **checkpoint.arrays}
         np.savez(aside / _STATE, **contents)
-    note = directory / "checkpoint.new"
-    note.write_text(f'model_checkpoint_path: "{path.name}/{MODEL}"\n')
-    note.rename(directory / "checkpoint")  # where tf.train.latest_checkpoint looks
-    for old in _list_checkpoints(directory)[MAX_CHECKPOINTS:]:
-        shutil.rmtree(old, ignore_errors=True)
+    _write_note(checkpoint.path)
+
+
+def delete_old(newest: Path, whole: set[Path]) -> None:
+    """Deletes the checkpoints before `newest` but for the last few whole ones.
+
+    Those with more iterations stay: they are damaged, or training would have resumed from them, and can be repaired.
+
+    Args:
+        newest: the checkpoint that was just written.
+        whole: checkpoints that are known to be whole; those that are found to be so are added.
+    """
+    kept = 0
+    for path in _list_checkpoints(newest.parent):
+        if _iterations_of(path) > _iterations_of(newest):
+            continue
+        if kept >= MAX_CHECKPOINTS:
+            if _is_own(path):
+                delete(path)
+            whole.discard(path)
+        elif path in whole or _is_whole(path):
+            whole.add(path)
+            kept += 1
 
 
 def read_newest(directory: Path) -> Checkpoint | None:
@@ -111,19 +169,15 @@ def read_newest(directory: Path) -> Checkpoint | None:
     damaged = []
     for path in _list_checkpoints(directory):
         try:
-            document, arrays = _read(path)
-        except (OSError, ValueError, KeyError) as error:
-            damaged.append(f"{path.name} is damaged ({error})")
+            checkpoint = _read(path)
+        except _OtherVersionError:
+            raise
+        except Exception as error:  # whatever a file with any content at all leads to
+            damaged.append(f"{path.name} is damaged ({explain(error)})")
             continue
-        if document.get("format") != _FORMAT:
-            raise ValueError(
-                f"The checkpoint {path} was written by another version of vae_tf1, which did not record what its "
-                f"model computes; pass another checkpoint_dir, and initial_checkpoint={str(path / MODEL)!r} to start "
-                "from its weights."
-            )
         if damaged:
             warnings.warn(f"In {directory}, {'; '.join(damaged)}; {path.name} is used instead.", stacklevel=4)
-        return Checkpoint(path, document["iterations"], document["run"], document["state"], arrays)
+        return checkpoint
     if damaged:
         raise ValueError(
             f"No checkpoint in {directory} can be read: {'; '.join(damaged)}; "
@@ -176,21 +230,117 @@ def check_same_run(checkpoint: Checkpoint, run: dict[str, Any]) -> None:
 
 def _list_checkpoints(directory: Path) -> list[Path]:
     """The directories of checkpoints, newest first."""
-    found = [path for path in directory.glob(f"{_PREFIX}*") if path.name[len(_PREFIX) :].isdigit()]
-    return sorted(found, key=lambda path: int(path.name[len(_PREFIX) :]), reverse=True)
+    names = os.listdir(directory) if directory.is_dir() else []
+    found = [directory / name for name in names if _NAME.fullmatch(name)]
+    return sorted((path for path in found if path.is_dir()), key=_iterations_of, reverse=True)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The content of `training.npz`, after the other files' checksums have been verified."""
+def _iterations_of(path: Path) -> int:
+    return int(path.name.removeprefix(_PREFIX))
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a directory holds nothing but what `write` writes."""
+    return path.is_dir() and all(_OWN_FILE.fullmatch(name) for name in os.listdir(path))
+
+
+def _is_whole(path: Path) -> bool:
     try:
-        with open(path / _STATE, "rb") as file:
-            arrays = dict(np.load(file, allow_pickle=False))
-    except Exception as error:  # whatever zipfile and NumPy raise for foreign bytes
-        raise ValueError(f"{_STATE}: {error}") from error
-    document = json.loads(str(arrays.pop("json")))
-    for name, sha256 in document["files"].items():
+        return bool(_read(path))
+    except Exception:  # as in `read_newest`
+        return False
+
+
+def _make_way(path: Path) -> None:
+    """Renames what is in the place of a new checkpoint, unless it is a damaged one with no other files."""
+    if path.exists() and not _is_own(path):
+        kept = path.with_name(f"{path.name}.kept{name_beside(path).suffix}")
+        path.rename(kept)
+        warnings.warn(f"{path} holds other files than a checkpoint's, and is kept as {kept.name}.", stacklevel=6)
+
+
+def _write_note(path: Path) -> None:
+    """Writes the file in which `tf.train.latest_checkpoint` finds a checkpoint."""
+    note = path.with_name("checkpoint")
+    aside = name_beside(note)
+    try:
+        if os.path.lexists(note) and not (note.is_file() and _OWN_NOTE.fullmatch(note.read_text(errors="replace"))):
+            raise OSError("it is there already, and is another Saver's")
+        aside.write_text(f'model_checkpoint_path: "{path.name}/{MODEL}"\n')
+        aside.replace(note)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        warnings.warn(
+            f"{note} is not written ({explain(error)}), so tf.train.latest_checkpoint does not find {path.name}; "
+            "`train` does.",
+            stacklevel=4,
+        )
+
+
+class _OtherVersionError(ValueError):
+    pass
+
+
+def _read(path: Path) -> Checkpoint:
+    """Reads `training.npz`, and verifies its form and the other files' checksums.
+
+    Raises:
+        _OtherVersionError: the checkpoint is whole, but not of this format.
+        Exception: of any kind, if it is damaged.
+    """
+    document, arrays = _load(path / _STATE)
+    files = document["files"]
+    for name, sha256 in files.items():
         if Path(name).name != name:
             raise ValueError(f"{name} is outside it")
         if sha256_of(path / name) != sha256:
             raise ValueError(f"{name} has changed")
+    if document.get("format") != _FORMAT:
+        raise _OtherVersionError(
+            f"The checkpoint {path} was written by another version of vae_tf1, which did not record what its "
+            f"model computes; pass another checkpoint_dir, and initial_checkpoint={str(path / MODEL)!r} to start "
+            "from its weights."
+        )
+    iterations, state = document["iterations"], document["state"]
+    if not _has_form(document, _FORM) or f"{MODEL}.index" not in files or iterations != _iterations_of(path):
+        raise ValueError(f"{_STATE} does not have the form of a checkpoint's")
+    for name in "images", "reconstructions":
+        if name not in arrays or arrays[name].dtype.kind not in "uf" or len(arrays[name]) != len(state["reports"]):
+            raise ValueError(f"{_STATE} lacks the {name} of reports")
+    if not all(0 <= count <= _MAX_NOISE * (iterations + 1000) for count in state["noise"].values()):
+        raise ValueError(f"{_STATE} says that an impossible amount of noise was drawn")
+    return Checkpoint(path, iterations, document["run"], state, arrays)
+
+
+def _load(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The JSON and the arrays in a file that `np.savez` has written."""
+    if not path.is_file():  # reading a pipe would wait for ever
+        raise ValueError(f"{path.name} is missing, or is not a file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                raise ValueError("it is compressed")  # to any size, as `np.savez` does not
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+    except Exception as error:  # whatever zipfile and NumPy raise for foreign bytes
+        raise ValueError(f"{path.name}: {error}") from error
+    document = json.loads(str(arrays.pop("json")))
+    if not _has_form(document, {"files": {str: str}}):
+        raise ValueError(f"{path.name} does not have the form of a checkpoint's")
     return document, arrays
+
+
+def _has_form(value: Any, form: Any) -> bool:
+    """Whether JSON has a form: a type, `[form]` of each item, a tuple of the items' forms, `{str: form}` of each value
+    of an object, or `{"key": form}` of those that it must have."""
+    if isinstance(form, dict):
+        if not isinstance(value, dict):
+            return False
+        if str in form:
+            return all(_has_form(item, form[str]) for item in value.values())
+        return all(key in value and _has_form(value[key], form[key]) for key in form)
+    if isinstance(form, list):
+        return isinstance(value, list) and all(_has_form(item, form[0]) for item in value)
+    if isinstance(form, tuple):
+        return isinstance(value, list) and len(value) == len(form) and all(map(_has_form, value, form))
+    return isinstance(value, form)

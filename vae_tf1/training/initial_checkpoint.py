@@ -4,6 +4,7 @@ from pathlib import Path
 
 import tensorflow.compat.v1 as tf
 
+from vae_tf1._files import without_wildcards
 from vae_tf1.training.checkpoints import MODEL
 
 
@@ -15,7 +16,9 @@ def restore_initial(sess: tf.Session, variables: list[tf.Variable], path: str) -
     """
     path = path.removesuffix(".index")
     if Path(path).is_dir():
-        path = tf.train.latest_checkpoint(path) or f"{path}/{MODEL}"
+        # tf.train.latest_checkpoint would take the directory for a pattern, and not find "run [1]".
+        state = tf.train.get_checkpoint_state(path)
+        path = state.model_checkpoint_path if state else f"{path}/{MODEL}"
     try:
         there = tf.train.load_checkpoint(path).get_variable_to_shape_map()
     except (ValueError, tf.errors.OpError) as error:
@@ -29,13 +32,11 @@ def restore_initial(sess: tf.Session, variables: list[tf.Variable], path: str) -
                 f"The checkpoint {path} does not fit: {variable.op.name} is {variable.shape.as_list()} here "
                 f"but {there.get(variable.op.name, 'missing')} there; pass one of the same model and scopes."
             )
-    with sess.graph.as_default():
-        try:
-            tf.train.Saver(variables if len(fitting) == len(variables) else weights).restore(sess, path)
-            return
-        except (ValueError, tf.errors.OpError) as error:
-            unreadable = error
-    raise ValueError(_unreadable(path, unreadable)) from unreadable
+    try:
+        with sess.graph.as_default(), without_wildcards(Path(path)) as prefix:
+            tf.train.Saver(variables if len(fitting) == len(variables) else weights).restore(sess, prefix)
+    except (ValueError, tf.errors.OpError) as error:
+        raise ValueError(_unreadable(path, error)) from error
 
 
 def _unreadable(path: str, error: Exception) -> str:

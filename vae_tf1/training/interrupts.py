@@ -25,3 +25,8 @@ def defer() -> Iterator[None]:
     if _noted:
         _noted.clear()
         raise KeyboardInterrupt
+
+
+def pending() -> bool:
+    """Whether `defer` has noted an interrupt, which it will raise at the end of its block."""
+    return bool(_noted)

@@ -1,18 +1,19 @@
 """The training loop: iterations, reports, checkpoints, summaries, progress. A `Run` decides who trains, and how."""
 
 import contextlib
-import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm.auto import tqdm
+import tensorflow.compat.v1 as tf
 
-from vae_tf1._files import FilePath
+from vae_tf1._checks import as_count, as_path, check_session, is_closed
+from vae_tf1._files import FilePath, explain, without_wildcards
 from vae_tf1.graph.sessions import read_variables, saver_of
 from vae_tf1.training import checkpoints, interrupts
 from vae_tf1.training.checkpoints import Checkpoint
+from vae_tf1.training.progress import Progress, say
 from vae_tf1.training.reports import Report
 from vae_tf1.training.run import Run
 from vae_tf1.training.summaries import SummaryWriter
@@ -26,6 +27,22 @@ class RunFiles(NamedTuple):
     initial_checkpoint: FilePath | None = None
     log_dir: FilePath | None = None
 
+    def checked(self) -> "RunFiles":
+        """The same with paths of the file system, `~` expanded.
+
+        Raises:
+            TypeError, ValueError: a path is not one of the local file system, or `checkpoint_every` is not 1 or more,
+                or given without `checkpoint_dir`.
+        """
+        every, paths = self.checkpoint_every, self._asdict()
+        del paths["checkpoint_every"]
+        if every is not None:
+            every = as_count(every, "checkpoint_every", 1)
+            if self.checkpoint_dir is None:
+                raise ValueError(f"checkpoint_every is {every}, but checkpoint_dir is None; pass a directory.")
+        paths = {name: None if path is None else as_path(path, name) for name, path in paths.items()}
+        return RunFiles(checkpoint_every=every, **paths)
+
 
 class _Store:
     """Saves and restores a run; `checkpoints.hold` holds the directory."""
@@ -36,6 +53,7 @@ class _Store:
         self._saver = saver_of(run.sess.graph, self._variables)
         self._identity = run.identity()
         self._saved: int | None = None  # iterations
+        self._whole: set[Path] = set()  # checkpoints that have been read or written
 
     def restore(self, iterations: int) -> bool:
         """Restores session, data and run from the newest whole checkpoint; returns False if there is none."""
@@ -49,14 +67,20 @@ class _Store:
                 f"The run in {self._directory} has {done} iterations already, more than the {iterations} asked for; "
                 f"pass iterations={done} or more, or another checkpoint_dir."
             )
-        with self._run.sess.graph.as_default():
-            self._saver.restore(self._run.sess, str(checkpoint.path / checkpoints.MODEL))
+        try:
+            with without_wildcards(checkpoint.path / checkpoints.MODEL) as prefix, self._run.sess.graph.as_default():
+                self._saver.restore(self._run.sess, prefix)
+        except (ValueError, tf.errors.OpError) as error:
+            raise ValueError(
+                f"The variables in {checkpoint.path} can't be restored ({explain(error)}); pass another checkpoint_dir."
+            ) from error
         self._run.set_state(done, checkpoint.state, checkpoint.arrays)
         self._saved = done
+        self._whole.add(checkpoint.path)
         if done < iterations:
-            tqdm.write(f"Resuming after {done} iterations, from {self._directory}.")
+            say(f"Resuming after {done} iterations, from {self._directory}.")
         else:
-            tqdm.write(
+            say(
                 f"The run in {self._directory} has all its {done} iterations already, so nothing is trained; "
                 "ask for more, or pass another checkpoint_dir to train from scratch."
             )
@@ -67,6 +91,11 @@ class _Store:
         run = self._run
         if run.done in (0, self._saved):
             return
+        if is_closed(run.sess):
+            raise RuntimeError(
+                f"sess was closed before the {run.done} iterations done were saved; leave the loop over train, or call "
+                "close() on what train returned, inside the `with` block of the session."
+            )
         for variable, value in zip(self._variables, read_variables(run.sess, self._variables)):
             if (
                 variable.dtype.is_floating and not np.isfinite(value).all()
@@ -82,48 +111,48 @@ class _Store:
                 lambda prefix: self._saver.save(run.sess, prefix, write_meta_graph=False, write_state=False),
             )
         self._saved = run.done
+        self._whole.add(path)
+        checkpoints.delete_old(path, self._whole)
 
 
 def training_loop(run: Run, iterations: int, report_every: int, files: RunFiles) -> Generator[Report, None, None]:
     """Trains, and yields reports; what `training.train` returns, and the chief's part of `cluster.train`."""
+    files = files.checked()
+    check_session(run.sess, run.vae.x.graph)
     with contextlib.ExitStack() as stack:
         store = summaries = None
         if files.checkpoint_dir is not None:
-            directory = Path(files.checkpoint_dir).expanduser()
+            directory = Path(files.checkpoint_dir)
             stack.enter_context(checkpoints.hold(directory))
             store = _Store(directory, run)
         if store is None or not store.restore(iterations):
             run.initialize(files.initial_checkpoint)
         run.begin()
         if files.log_dir is not None:
-            log_dir = Path(files.log_dir).expanduser()
-            summaries = SummaryWriter(log_dir, run.sess.graph, run.done, run.data.train.image_shape)
+            summaries = SummaryWriter(files.log_dir, run.sess.graph, run.done, run.data.train.image_shape)
             stack.enter_context(contextlib.closing(summaries))
-        # TQDM_DISABLE is tqdm's own switch, which its notebook bar ignores.
-        disable = bool(os.environ.get("TQDM_DISABLE"))
-        progress = tqdm(total=iterations, initial=run.done, unit="iteration", desc="Training", disable=disable)
-        stack.enter_context(contextlib.closing(progress))
+        progress = stack.enter_context(contextlib.closing(Progress(run.done, iterations)))
         try:
             while run.done < iterations:
-                before = run.done
-                until = _next_stop(before, iterations, files.checkpoint_every)
+                until = _next_stop(run.done, iterations, files.checkpoint_every)
                 with interrupts.defer():
                     report = run.step(until, report_every)
                     # Before the checkpoint: a summary written twice is superseded, a missing one is lost.
                     if report is not None and summaries is not None:
                         summaries.write(report)
                     due = run.done == until or (report is not None and files.checkpoint_every is None)
-                    if store is not None and due:
+                    if store is not None and (due or interrupts.pending()):
                         store.save()
-                progress.update(run.done - before)
+                progress.update(run.done)
                 if report is not None:
-                    progress.set_postfix_str(f"{report.loss:.2f} nats", refresh=False)
-                    progress.clear()  # so that what the caller prints gets a line of its own
+                    progress.pause(report.loss)
                     yield report
-                    progress.refresh()
+                    check_session(run.sess, run.vae.x.graph)
+                    progress.resume()
         except (KeyboardInterrupt, GeneratorExit):
             if store is not None:
-                store.save()
+                with interrupts.defer():
+                    store.save()
             raise
 
 

@@ -33,9 +33,9 @@ _BUILT_BY = ("tf-slim", "tensorflow-probability", "tf-keras")
 def identity_of(vae: VAE, data: Datasets, batch_size: int) -> dict[str, Any]:
     """What distinguishes one run from another; see `checkpoints.check_same_run`."""
     identity = {
-        "graph seed": vae.x.graph.seed,
+        "graph seed": _plain(vae.x.graph.seed),
         "data (SHA-256)": data.fingerprint()[:16],
-        "data seed": data.seed,
+        "data seed": _plain(data.seed),
         "batch_size": batch_size,
         "versions": {"tensorflow": tf.__version__, **{name: version(name) for name in _BUILT_BY}},
         "computation": describe_computation(vae.loss, vae.train_step),
@@ -52,6 +52,11 @@ def _hash_inputs(vae: VAE, data: Datasets) -> str:
     for name in sorted(tensor.name for tensor in arrays):
         sha256.update(name.encode() + next(a for t, a in arrays.items() if t.name == name).tobytes())
     return sha256.hexdigest()[:16]
+
+
+def _plain(seed: Any) -> Any:
+    """A seed as Python's own number, which JSON can hold."""
+    return seed.item() if isinstance(seed, np.generic) else seed
 
 
 class Run:
@@ -144,8 +149,8 @@ def _warn_of_other_seeds(graph: tf.Graph, variables: list[tf.Variable]) -> None:
     for variable in variables if graph.seed is not None else []:
         if any(operation.type.startswith("StatelessRandom") for operation in upstream_of([variable.initializer])):
             warnings.warn(
-                f"The initial value of {variable.op.name} has a seed of its own, as in Keras layers, so the seed of the "
-                "graph does not fix it; call tf_keras.utils.set_random_seed before you build the model to repeat a run.",
+                f"The initial value of {variable.op.name} has a seed of its own, as in Keras layers, and ignores the "
+                "graph's; to repeat a run, call tf_keras.utils.set_random_seed before you build the model.",
                 stacklevel=2,
             )
             return

@@ -1,17 +1,26 @@
 """What TensorBoard shows of a training run, in the format of TensorFlow 1's `tf.summary`."""
 
+import contextlib
 import io
+import os
+import socket
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
-from vae_tf1._files import FilePath
+from vae_tf1._files import FilePath, explain
 from vae_tf1.training.reports import Report
 
 
 class SummaryWriter:
-    """Writes the graph, and for each report the losses and the reconstructions, to event files in a directory.
+    """Writes the graph, and for each report the losses and the reconstructions, to an event file in a directory.
+
+    If a report can't be written (a full disk), a warning says so, and later reports are left out.
 
     Args:
         directory: created if it does not exist.
@@ -24,14 +33,19 @@ class SummaryWriter:
     """
 
     def __init__(self, directory: FilePath, graph: tf.Graph, iterations: int, image_shape: tuple[int, int]):
-        self._columns = image_shape[1]
+        self._directory, self._columns = directory, image_shape[1]
+        # Not a tf.summary.FileWriter, whose thread prints a traceback when the disk is full.
+        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}"
         try:
-            with graph.as_default():  # the writer refuses to work where TensorFlow executes eagerly
-                # File names contain the time in seconds; the suffix tells apart a run that is resumed within one.
-                self._writer = tf.summary.FileWriter(str(directory), graph, filename_suffix=f".{iterations}")
-        except tf.errors.OpError as error:
-            raise OSError(f"log_dir {directory} can't be written ({error.message}); pass another directory.") from error
-        self._writer.add_session_log(tf.SessionLog(status=tf.SessionLog.START), global_step=iterations)
+            os.makedirs(directory, exist_ok=True)
+            self._writer: tf.io.TFRecordWriter | None = tf.io.TFRecordWriter(os.path.join(directory, name))
+            self._add(file_version="brain.Event:2")
+            self._add(graph_def=graph.as_graph_def(add_shapes=True).SerializeToString())
+            self._add(session_log=tf.SessionLog(status=tf.SessionLog.START), step=iterations)
+        except (OSError, tf.errors.OpError) as error:
+            raise OSError(
+                f"log_dir {directory} can't be written ({explain(error)}); pass another directory."
+            ) from error
 
     def write(self, report: Report) -> None:
         """Adds `loss`, `reconstruction`, `kl_divergence` (nats) and `reconstructions`: originals left, x_hat right."""
@@ -43,11 +57,30 @@ class SummaryWriter:
         rows, width = picture.shape
         image = tf.Summary.Image(height=rows, width=width, colorspace=1, encoded_image_string=_encode_png(picture))
         summary.value.add(tag="reconstructions", image=image)
-        self._writer.add_summary(summary, report.iteration)
-        self._writer.flush()
+        with self._or_give_up():
+            self._add(summary=summary, step=report.iteration)
 
     def close(self) -> None:
-        self._writer.close()
+        with self._or_give_up():
+            if self._writer is not None:
+                self._writer.close()
+
+    def _add(self, **fields: Any) -> None:
+        if self._writer is not None:
+            self._writer.write(tf.Event(wall_time=time.time(), **fields).SerializeToString())
+            self._writer.flush()
+
+    @contextlib.contextmanager
+    def _or_give_up(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, tf.errors.OpError) as error:
+            self._writer = None
+            warnings.warn(
+                f"log_dir {self._directory} can't be written any more ({explain(error)}), so TensorBoard will not show "
+                "the rest of this run; training goes on.",
+                stacklevel=4,
+            )
 
 
 def _encode_png(picture: np.ndarray) -> bytes:
