@@ -1,10 +1,12 @@
 import copy
+import pickle
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from models import from_pieces
 
-from vae_tf1 import Estimate, binarize, build_vae, evaluate, export_saved_model, log_likelihood, session_config
+from vae_tf1 import Estimate, binarize, build_vae, evaluate, export_saved_model, log_likelihood, session_config, train
 
 
 @pytest.fixture
@@ -65,3 +67,37 @@ def test_before_training_the_way_out_is_named(graph, digits, use):
     vae = build_vae()
     with tf.Session() as session, pytest.raises(ValueError, match=r"no values in sess yet; iterate over train"):
         use(session, vae, digits.test.images[:2])
+
+
+def test_with_beta_the_loss_is_weighted_and_the_evaluation_is_not(graph, digits):
+    images = binarize(digits.test.images[:30])
+    vae = build_vae(seed=0, beta=4.0)
+    with tf.Session(config=session_config()) as session:
+        report = next(train(session, vae, digits))
+        assert report.loss == pytest.approx(report.reconstruction + 4 * report.kl_divergence, rel=1e-5)
+        loss, reconstruction, kl = session.run([vae.loss, vae.reconstruction, vae.kl_divergence], {vae.x: images})
+        evaluation = evaluate(session, vae, images)
+    assert loss == pytest.approx((reconstruction + 4 * kl).mean(), rel=1e-5)
+    assert evaluation.negative_elbo == pytest.approx(evaluation.reconstruction + evaluation.kl_divergence)
+    assert evaluation.kl_divergence == pytest.approx(kl.mean(), rel=1e-5)
+
+
+def test_estimates_are_numbers():
+    estimate = Estimate.of([1.0, 2.0, 3.0, 6.0])
+    assert np.mean([estimate, 5.0]) == 4.0
+    assert np.mean(estimate) == np.asarray(estimate) == estimate == 3.0
+    assert np.sqrt(estimate) == 3**0.5
+    assert f"{estimate:.1f}" == "3.0"
+    assert f"{estimate!r}" == str(estimate) == "3.000 ± 1.080"
+    for other in copy.deepcopy(estimate), pickle.loads(pickle.dumps(estimate)):
+        assert (other, other.standard_error) == (3.0, estimate.standard_error)
+
+
+def test_a_latent_code_of_another_distribution_is_not_measured(graph, digits):
+    tf.set_random_seed(0)
+    vae = from_pieces(bounded=True)
+    with tf.Session(config=session_config()) as session:
+        list(train(session, vae, digits, iterations=1))
+        for measure in evaluate, log_likelihood:
+            with pytest.raises(ValueError, match=r"/ sigma has mean \S+ and standard deviation 1\.[4-9]"):
+                measure(session, vae, digits.test.images[:3])

@@ -17,6 +17,7 @@ import numpy_vae
 import programs
 import pytest
 import tensorflow.compat.v1 as tf
+from training_runs import seeded_digits
 
 import vae_tf1
 from vae_tf1 import binarize, build_vae, read_data_sets, session_config, train
@@ -202,7 +203,7 @@ def test_checkpoint_of_tensorflow_1_gives_its_numbers(digits, resource_variables
 
 def train_a_little(session, vae, path):
     """The checkpoint of this project that TensorFlow 1.15.5 has read: 20 iterations on the built-in digits, seed 1."""
-    data = read_data_sets("unused", source="builtin", seed=1)
+    data = seeded_digits(1)
     for _ in train(session, vae, data, iterations=20):
         pass
     return tf.train.Saver().save(session, str(path))

@@ -1,18 +1,18 @@
-"""Export to TensorFlow's SavedModel, which programs load that know nothing of this package."""
+"""Export to TensorFlow's SavedModel format, which programs can load without this package."""
 
-import shutil
 from pathlib import Path
 
 import tensorflow.compat.v1 as tf
-from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 
+from vae_tf1._files import FilePath, write_aside
 from vae_tf1.vae import VAE, clone_model
 
 _SAVED_MODEL_FILES = {"saved_model.pb", "variables", "assets", "assets.extra", "fingerprint.pb"}
 
 
-def export_saved_model(sess: tf.Session, vae: VAE, path, *, overwrite: bool = False) -> None:
-    """Writes a SavedModel with three signatures, each for any number N of images; all tensors are float32.
+def export_saved_model(sess: tf.Session, vae: VAE, path: FilePath, *, overwrite: bool = False) -> None:
+    """Writes a SavedModel with three signatures, each for any number N of rows; all tensors are float32.
 
     | signature | inputs | outputs |
     |---|---|---|
@@ -20,20 +20,20 @@ def export_saved_model(sess: tf.Session, vae: VAE, path, *, overwrite: bool = Fa
     | `decode` | `z` [N, D] | `probabilities` [N, P] that a pixel is white |
     | `reconstruct` | `images` [N, P], 0 or 1 | `probabilities` [N, P], decoded from the mean of q(z\\|x) |
 
-    A program of TensorFlow 2 runs `tf.saved_model.load(path).signatures["encode"](images=...)`, one in the style of
-    TensorFlow 1 `tf.saved_model.load(sess, ["serve"], path)` with the tensor names of its `signature_def`.
+    A TensorFlow 2 program calls `tf.saved_model.load(path).signatures["encode"](images=...)`; a TensorFlow 1 program
+    calls `tf.saved_model.load(sess, ["serve"], path)` and takes the tensor names from its `signature_def`.
 
-    What is exported is the model of `vae` as it is in its graph, whoever built it, noise such as dropout's included.
+    The exported model is the one in the graph of `vae`, whoever built it, including noise such as dropout.
 
     Args:
         sess: a session that holds the weights.
         vae: from `build_vae` or made by hand, in the graph of `sess`.
         path: directory to write to.
-        overwrite: replace a SavedModel that is there; it stays until the new one is whole.
+        overwrite: replace an existing SavedModel, once the new one is whole.
 
     Raises:
-        ValueError: `sess` is of another graph or has no weights yet, or `vae` decodes from more than z.
-        FileExistsError: something is at `path`, and `overwrite` is not set or it is more than a SavedModel.
+        ValueError: `sess` runs another graph or has no weights yet, or `vae` decodes from more than z.
+        FileExistsError: `path` exists, and `overwrite` is not set or it is not a SavedModel.
         OSError: `path` can't be written.
     """
     path = Path(path)
@@ -42,17 +42,8 @@ def export_saved_model(sess: tf.Session, vae: VAE, path, *, overwrite: bool = Fa
             raise FileExistsError(f"{path} exists already; pass overwrite=True, or another path.")
         if not path.is_dir() or not {file.name for file in path.iterdir()} <= _SAVED_MODEL_FILES:
             raise FileExistsError(f"{path} holds other things than a SavedModel; pass another path.")
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        _write(sess, vae, unfinished)
-        shutil.rmtree(path, ignore_errors=True)
-        unfinished.rename(path)
-    except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise OSError(f"The SavedModel can't be written to {path} ({reason}); pass another path.") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with write_aside(path, "The SavedModel", "pass another path") as aside:
+        _write(sess, vae, aside)
 
 
 def _write(sess: tf.Session, vae: VAE, path: Path) -> None:
@@ -80,8 +71,8 @@ def _write(sess: tf.Session, vae: VAE, path: Path) -> None:
             builder.save()
 
 
-def _signature(inputs: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor]):
-    # By hand, because TensorFlow announces that its own function for this is deprecated.
+def _signature(inputs: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor]) -> SignatureDef:
+    # By hand, because TensorFlow's own function for this logs that it is deprecated.
     inputs, outputs = (
         {
             name: TensorInfo(

@@ -10,16 +10,12 @@ import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from idx_files import idx_bytes
 
 from vae_tf1.data.idx import IDX_FILES, read_idx
 
 IMAGES = np.random.RandomState(0).randint(0, 256, [5, 4, 3], np.uint8)
 LABELS = np.arange(5, dtype=np.uint8)
-
-
-def idx(array, shape=None, magic=None) -> bytes:
-    shape = array.shape if shape is None else shape
-    return struct.pack(f">{1 + len(shape)}I", 0x800 + len(shape) if magic is None else magic, *shape) + array.tobytes()
 
 
 def declared_by(content: bytes, dimensions: int) -> np.ndarray | None:
@@ -63,7 +59,7 @@ def contents(draw):
     dimensions = draw(st.sampled_from([1, 3]))
     shape = draw(st.lists(st.integers(0, 6), min_size=dimensions, max_size=dimensions))
     array = np.frombuffer(draw(st.binary(min_size=int(np.prod(shape)), max_size=int(np.prod(shape)))), np.uint8)
-    content = bytearray(idx(array.reshape(shape)))
+    content = bytearray(idx_bytes(array.reshape(shape)))
     for _ in range(draw(st.integers(0, 2))):
         damage = draw(st.sampled_from(["set", "cut", "append", "count"]))
         if damage == "set" and content:
@@ -133,7 +129,7 @@ def fuzz(path: Path, files: int, seed: int) -> None:
     read = 0
     for number in range(files):
         array = (IMAGES, LABELS)[number % 2]
-        data = mutated(gzip.compress(idx(array), mtime=0), random)
+        data = mutated(gzip.compress(idx_bytes(array), mtime=0), random)
         path.write_bytes(data)
         got = outcome(path, array.ndim)
         if got is None:
@@ -191,5 +187,5 @@ def test_memory_is_bounded(tmp_path, shape, held, says):
 
 def test_no_images_are_an_empty_array(tmp_path):
     path = tmp_path / "none.gz"
-    check(path, gzip.compress(idx(IMAGES[:0])), 3, IMAGES[:0])
+    check(path, gzip.compress(idx_bytes(IMAGES[:0])), 3, IMAGES[:0])
     check(path, b"", 3, None)

@@ -2,7 +2,6 @@ import copy
 import gzip
 import hashlib
 import shutil
-import struct
 import sys
 import time
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from hypothesis import strategies as st
+from idx_files import write_idx
 
 import vae_tf1.data.mnist
 from vae_tf1 import binarize, input_data, read_data_sets
@@ -19,12 +19,6 @@ from vae_tf1.data.mnist import BUILTIN_DIR
 from vae_tf1.input_data import DataSet
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = IDX_FILES
-
-
-def write_idx(path, array, magic=None, shape=None):
-    shape = array.shape if shape is None else shape
-    header = struct.pack(f">{1 + len(shape)}I", 0x800 + len(shape) if magic is None else magic, *shape)
-    path.write_bytes(gzip.compress(header + array.tobytes()))
 
 
 @pytest.fixture
@@ -419,13 +413,13 @@ def test_wrong_magic_number(tiny):
 
 @pytest.mark.parametrize(("declared", "has"), [(13, "only 9408"), (11, "more")])
 def test_other_size_than_declared(tiny, declared, has):
-    write_idx(tiny / TRAIN_IMAGES, np.zeros((12, 28, 28), np.uint8), shape=(declared, 28, 28))
+    write_idx(tiny / TRAIN_IMAGES, np.zeros((12, 28, 28), np.uint8), declared_shape=(declared, 28, 28))
     with pytest.raises(ValueError, match=f"{TRAIN_IMAGES} declares {declared * 784} bytes but has {has}"):
         read_tiny(tiny)
 
 
 def test_absurd_size_is_refused_before_it_is_read(tiny):
-    write_idx(tiny / TRAIN_IMAGES, np.zeros((1, 28, 28), np.uint8), shape=(2**32 - 1, 28, 28))
+    write_idx(tiny / TRAIN_IMAGES, np.zeros((1, 28, 28), np.uint8), declared_shape=(2**32 - 1, 28, 28))
     with pytest.raises(ValueError, match="more than any data set of this kind has"):
         read_tiny(tiny)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from training_runs import assert_same, build_and_train, seeded_digits
 
 import vae_tf1
 from vae_tf1 import build_vae, past_reports, read_data_sets, session_config, train
@@ -20,27 +21,11 @@ from vae_tf1.vae import variables_of
 RECORDS = Path(__file__).parent.parent / "tf1_reference"
 
 
-def run(directory, iterations=30, *, seed=0, batch_size=20, report_every=7, stop_at=None, evaluating=False, **kwargs):
-    """Trains in a graph and session of its own; returns the reports and all variables."""
-    with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
-        vae = build_vae(seed=seed)
-        data = read_data_sets("unused", source="builtin", seed=seed)
-        reports = []
-        for report in train(
-            session, vae, data, iterations, batch_size, report_every, checkpoint_dir=directory, **kwargs
-        ):
-            reports.append(report)
-            if evaluating:
-                vae_tf1.evaluate(session, vae, data.test.images[:10])
-            if report.iteration == stop_at:
-                break
-        return reports, session.run({variable.op.name: variable for variable in tf.global_variables()})
+def run(directory, iterations=30, *, seed=0, **options):
+    def build():
+        return build_vae(seed=seed)
 
-
-def assert_same(first: dict, second: dict):
-    assert first.keys() == second.keys()
-    for name in first:
-        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+    return build_and_train(build, iterations, data=seeded_digits(seed), checkpoint_dir=directory, **options)
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +62,13 @@ def test_going_on_past_the_end_between_two_reports(tmp_path, whole):
     assert reports[0][:4] == whole[0][3][:4]  # its means take in iterations 15 to 18, of the run before
 
 
-def test_evaluating_meanwhile_changes_nothing(tmp_path, whole):
-    assert_same(run(None, evaluating=True)[1], whole[1])
+def test_evaluating_meanwhile_changes_nothing(whole):
+    with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
+        vae, data = build_vae(seed=0), seeded_digits()
+        for _ in train(session, vae, data, 30, 20, 7):
+            vae_tf1.evaluate(session, vae, data.test.images[:10])
+        variables = session.run({variable.op.name: variable for variable in tf.global_variables()})
+    assert_same(variables, whole[1])
 
 
 def test_epochs_are_crossed_exactly(tmp_path):
@@ -92,7 +82,7 @@ def test_epochs_are_crossed_exactly(tmp_path):
 def test_resumed_in_the_same_session(tmp_path, whole):
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = build_vae(seed=0)
-        data = read_data_sets("unused", source="builtin", seed=0)
+        data = seeded_digits()
         for iterations in 11, 30:
             for _ in train(session, vae, data, iterations, 20, 7, checkpoint_dir=tmp_path):
                 pass
@@ -103,7 +93,7 @@ def test_resumed_in_the_same_session(tmp_path, whole):
 def test_a_session_that_is_past_the_checkpoint_is_refused(tmp_path):
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = build_vae(seed=0)
-        data = read_data_sets("unused", source="builtin", seed=0)
+        data = seeded_digits()
         list(train(session, vae, data, 11, 20, 7, checkpoint_dir=tmp_path))
         list(train(session, vae, data, 5, 20, 7))
         with pytest.raises(ValueError, match=r"has drawn more noise .* open a new tf\.Session"):
@@ -154,13 +144,50 @@ def test_the_last_few_are_kept_and_tensorflow_finds_the_newest(tmp_path):
     assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "iterations-30" / "model.ckpt")
 
 
+def test_checkpoints_are_written_as_often_as_asked(tmp_path, monkeypatch):
+    written = []
+    original = vae_tf1.training.checkpoints.write
+    monkeypatch.setattr(
+        vae_tf1.training.checkpoints, "write", lambda c, *args: (written.append(c.iterations), original(c, *args))
+    )
+    run(tmp_path / "between reports", checkpoint_every=11)
+    assert written == [11, 22, 30]
+    written.clear()
+    run(tmp_path / "when left", checkpoint_every=1000, stop_at=14)
+    assert written == [15]
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "compiled"])
+def test_what_a_crash_between_checkpoints_loses_is_repeated(tmp_path, monkeypatch, compiled):
+    kwargs = {"compiled": compiled, "checkpoint_every": 11}
+    whole = run(tmp_path / "whole", **kwargs)
+    original = vae_tf1.training.run.Run.step
+
+    def step(self, *args):
+        if self.done == 15:
+            raise RuntimeError("crash")
+        return original(self, *args)
+
+    monkeypatch.setattr(vae_tf1.training.run.Run, "step", step)
+    with pytest.raises(RuntimeError, match="crash"):
+        run(tmp_path / "crashed", **kwargs)
+    monkeypatch.undo()
+    assert newest(tmp_path / "crashed").name == "iterations-11"
+    reports, variables = run(tmp_path / "crashed", **kwargs)
+    assert_same(variables, whole[1])
+    assert [report[:4] for report in reports] == [report[:4] for report in whole[0][2:]]
+    for report, expected in zip(reports, whole[0][2:]):
+        np.testing.assert_array_equal(report.reconstructions, expected.reconstructions)
+    assert [report[:4] for report in past_reports(tmp_path / "crashed")] == [report[:4] for report in whole[0]]
+
+
 def test_two_vaes_of_a_graph_are_kept_apart(tmp_path):
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vaes = []
         for scope in "one", "two":
             with tf.variable_scope(scope):
                 vaes.append(build_vae(seed=0))
-        data = read_data_sets("unused", source="builtin", seed=0)
+        data = seeded_digits()
         names = [{variable.op.name for variable in variables_of(vae)} for vae in vaes]
         assert [len(some) for some in names] == [26, 26]
         assert not names[0] & names[1]
@@ -201,7 +228,7 @@ def live(directory, started, iterations):
     kwargs = {"batch_size": 100, "report_every": 100}
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = build_vae(seed=0)
-        data = read_data_sets("unused", source="builtin", seed=0)
+        data = seeded_digits()
         reports = train(session, vae, data, iterations, **kwargs, checkpoint_dir=directory)
         started.set()
         for _ in reports:
@@ -235,7 +262,6 @@ def test_killed_again_and_again(tmp_path, times, iterations):
     process.join()
     ends = [dict(np.load(tmp_path / name / "end.npz")) for name in ("killed", "whole")]
     assert_same(*ends)
-    assert not (tmp_path / "killed" / "unfinished").exists()
 
 
 # Faults
@@ -298,7 +324,7 @@ def test_other_data_are_refused(tmp_path):
         data = read_data_sets("unused", source="builtin", seed=0, validation_size=4000)
         with pytest.raises(ValueError, match=r"is of another run: its data \(SHA-256\) is \w+, here it is"):
             list(train(session, vae, data, 30, 20, checkpoint_dir=tmp_path))
-        data = read_data_sets("unused", source="builtin", seed=1)
+        data = seeded_digits(1)
         with pytest.raises(ValueError, match="is of another run: its data seed is 0, here it is 1"):
             list(train(session, vae, data, 30, 20, checkpoint_dir=tmp_path))
 
@@ -308,7 +334,7 @@ def test_another_model_is_refused(tmp_path):
     with tf.Graph().as_default(), tf.Session() as session:
         with tf.variable_scope("other"):
             vae = build_vae(seed=0)
-        data = read_data_sets("unused", source="builtin", seed=0)
+        data = seeded_digits()
         with pytest.raises(
             ValueError,
             match="is of another model: other has Placeholder here, which is missing there",
@@ -319,7 +345,7 @@ def test_another_model_is_refused(tmp_path):
 def test_a_second_run_in_the_directory_is_refused(tmp_path):
     with tf.Graph().as_default(), tf.Session() as session:
         vae = build_vae(seed=0)
-        data = read_data_sets("unused", source="builtin", seed=0)
+        data = seeded_digits()
         first = train(session, vae, data, checkpoint_dir=tmp_path)
         next(first)
         with pytest.raises(RuntimeError, match=f"Another training run is using checkpoint_dir {tmp_path}"):
@@ -351,7 +377,7 @@ def test_a_full_disk_is_named_and_the_checkpoint_before_is_whole(tmp_path, whole
     error = (tmp_path / "error").read_text()
     assert error.startswith(f"The checkpoint after 15 iterations can't be written to {tmp_path / 'iterations-15'} (")
     assert "\n" not in error
-    assert not (tmp_path / "unfinished").exists()
+    assert not list(tmp_path.glob(".iterations-*"))
     assert newest(tmp_path).name == "iterations-10"
     assert_same(run(tmp_path)[1], whole[1])
 
@@ -376,7 +402,7 @@ def test_a_lost_directory_is_named(tmp_path, monkeypatch):
 def start_from(path) -> dict:
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = build_vae(seed=0)
-        data = read_data_sets("unused", source="builtin", seed=0)
+        data = seeded_digits()
         list(train(session, vae, data, 0, initial_checkpoint=path))
         return session.run({variable.op.name: variable for variable in tf.global_variables()})
 
@@ -448,7 +474,7 @@ def test_a_checkpoint_does_not_lead_out_of_its_directory(tmp_path):
 def test_a_directory_that_is_deleted_meanwhile_is_made_again(tmp_path, whole):
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = build_vae(seed=0)
-        data = read_data_sets("unused", source="builtin", seed=0)
+        data = seeded_digits()
         for report in train(session, vae, data, 30, 20, 7, checkpoint_dir=tmp_path / "run"):
             if report.iteration == 14:
                 shutil.rmtree(tmp_path / "run")
@@ -459,14 +485,14 @@ def test_a_directory_that_is_deleted_meanwhile_is_made_again(tmp_path, whole):
 def test_a_damaged_initial_checkpoint(tmp_path):
     run(tmp_path, 3)
     (tmp_path / "iterations-3" / "model.ckpt.data-00000-of-00001").unlink()
-    with pytest.raises(ValueError, match="There is no checkpoint that can be read at"):
+    with pytest.raises(ValueError, match="There is no readable checkpoint at"):
         start_from(tmp_path)
 
 
 def test_an_ignored_interrupt_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with vae_tf1.training.interrupts.deferred():
+        with vae_tf1.training.interrupts.defer():
             os.kill(os.getpid(), signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
@@ -479,5 +505,5 @@ def test_an_initial_checkpoint_that_does_not_fit(tmp_path):
         path = tf.train.Saver().save(session, str(tmp_path / "other"))
     with pytest.raises(ValueError, match=r"encoder/fc1/weights is \[784, 128\] here but \[2, 2\] there"):
         start_from(path)
-    with pytest.raises(ValueError, match="There is no checkpoint that can be read at"):
+    with pytest.raises(ValueError, match="There is no readable checkpoint at"):
         start_from(str(tmp_path / "nothing"))

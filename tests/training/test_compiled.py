@@ -1,16 +1,17 @@
+import functools
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from models import from_pieces
+from models import from_pieces, tanh_decode
+from training_runs import assert_same, seeded_digits, train_vae
 
 import vae_tf1
 from vae_tf1 import build_vae, read_data_sets, session_config, train
 from vae_tf1.graph.noise import random_operations
-from vae_tf1.training.compiled import AT_ONCE, compiled_steps
+from vae_tf1.training.compiled import CHUNK, compiled_steps
 
-
-def seeded_digits():
-    return read_data_sets("unused", source="builtin", seed=0)
+train_compiled = functools.partial(train_vae, batch_size=100, report_every=1000, compiled=True)
 
 
 @pytest.fixture
@@ -18,22 +19,10 @@ def vae(graph):
     return build_vae(seed=0)
 
 
-def run(vae, *, compiled=True, **options):
-    """All reports of a run in a session of its own, and the variables at its end."""
-    with tf.Session(graph=vae.x.graph, config=session_config(compiled=compiled)) as session:
-        reports = list(train(session, vae, seeded_digits(), compiled=compiled, **options))
-        return reports, session.run(tf.global_variables())
-
-
-def assert_identical(values, expected):
-    for value, other in zip(values, expected, strict=True):
-        np.testing.assert_array_equal(value, other)
-
-
 def test_reports_are_at_the_iterations_and_of_the_images_of_the_plain_loop(vae):
-    options = {"iterations": 2 * AT_ONCE + 5, "report_every": AT_ONCE // 2 + 1}
-    compiled, _ = run(vae, **options)
-    plain, _ = run(vae, **options, compiled=False)
+    options = {"iterations": 2 * CHUNK + 5, "report_every": CHUNK // 2 + 1}
+    compiled, _ = train_compiled(vae, **options)
+    plain, _ = train_compiled(vae, **options, compiled=False)
     assert [report.iteration for report in compiled] == [report.iteration for report in plain] == [0, 51, 102, 153, 204]
     for report, expected in zip(compiled, plain):
         np.testing.assert_array_equal(report.images, expected.images)
@@ -68,44 +57,53 @@ def test_steps_are_those_of_the_graph_fed_with_the_same_noise(vae, digits):
 
 @pytest.mark.slow
 def test_runs_repeat_to_the_bit_however_they_are_cut(vae):
-    _, expected = run(vae, iterations=250)
-    _, again = run(vae, iterations=250)
-    _, cut_otherwise = run(vae, iterations=250, report_every=70)
-    assert_identical(again, expected)
-    assert_identical(cut_otherwise, expected)
+    _, expected = train_compiled(vae, iterations=250)
+    _, again = train_compiled(vae, iterations=250)
+    _, cut_otherwise = train_compiled(vae, iterations=250, report_every=70)
+    assert_same(again, expected)
+    assert_same(cut_otherwise, expected)
 
 
 def test_stopped_runs_end_as_whole_ones(vae, tmp_path):
-    _, expected = run(vae, iterations=250, report_every=100)
+    _, expected = train_compiled(vae, iterations=250, report_every=100)
     with tf.Session(config=session_config(compiled=True)) as session:
         reports = train(session, vae, seeded_digits(), 250, report_every=100, checkpoint_dir=tmp_path, compiled=True)
         assert [next(reports).iteration for _ in range(2)] == [0, 100]
         reports.close()
-    reports, resumed = run(vae, iterations=250, report_every=100, checkpoint_dir=tmp_path)
+    reports, resumed = train_compiled(vae, iterations=250, report_every=100, checkpoint_dir=tmp_path)
     assert [report.iteration for report in reports] == [200]
-    assert_identical(resumed, expected)
+    assert_same(resumed, expected)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", [True, False], ids=["compiled first", "plain first"])
 def test_each_loop_goes_on_where_the_other_stopped(vae, tmp_path, first):
     options = {"report_every": 50, "checkpoint_dir": tmp_path}
-    before, _ = run(vae, iterations=120, compiled=first, **options)
-    after, _ = run(vae, iterations=240, compiled=not first, **options)
-    whole, _ = run(vae, iterations=240, report_every=50)
+    before, _ = train_compiled(vae, iterations=120, compiled=first, **options)
+    after, _ = train_compiled(vae, iterations=240, compiled=not first, **options)
+    whole, _ = train_compiled(vae, iterations=240, report_every=50)
     assert [report.iteration for report in before + after] == [report.iteration for report in whole]
     for report, expected in zip(before + after, whole):
         np.testing.assert_array_equal(report.images, expected.images)
         assert report.loss == pytest.approx(expected.loss, rel=0.03)
 
 
-def test_noise_follows_from_the_seed(graph):
-    """That the same seed gives the same noise, `test_stopped_runs_end_as_whole_ones` shows."""
-    losses = []
-    for seed in 0, None, None:
-        with tf.Graph().as_default():
-            losses.append(run(build_vae(seed=seed), iterations=1)[0][0].loss)
-    assert len(set(losses)) == 3
+def test_noise_follows_from_the_seed(digits):
+    """The first loss of equal weights and images, which differ in noise alone."""
+    images = digits.train.black_and_white
+
+    def first_loss(seed):
+        with tf.Graph().as_default(), tf.Session(config=session_config(compiled=True)) as session:
+            vae = build_vae(seed=seed, hidden_units=8, latent_dimensions=4)
+            session.run(tf.global_variables_initializer())
+            random_state = np.random.RandomState(0)
+            for variable in tf.trainable_variables():
+                variable.load(random_state.normal(scale=0.3, size=variable.shape), session)
+            return compiled_steps(session, vae, images, 50)(np.arange(50)[np.newaxis], 0)[0, 0]
+
+    seeded, again, otherwise, unseeded, unseeded_again = map(first_loss, (0, 0, 1, None, None))
+    assert seeded == again
+    assert len({seeded, otherwise, unseeded, unseeded_again}) == 4
 
 
 def test_a_second_call_finds_the_program_of_the_first(vae):
@@ -118,7 +116,7 @@ def test_a_second_call_finds_the_program_of_the_first(vae):
 def test_other_sizes_and_scopes(graph):
     with tf.variable_scope("mine"):
         vae = build_vae(seed=0, hidden_units=20, latent_dimensions=3)
-    reports, _ = run(vae, iterations=30, batch_size=7, report_every=10)
+    reports, _ = train_compiled(vae, iterations=30, batch_size=7, report_every=10)
     assert [report.iteration for report in reports] == [0, 10, 20]
 
 
@@ -149,3 +147,31 @@ def test_negative_elbo_of_mnist_at_the_end(mnist_dir, seed):
         for _ in train(session, vae, data, compiled=True):
             pass
         assert 87.3 < vae_tf1.evaluate(session, vae, data.test.images).negative_elbo < 88.9
+
+
+def test_another_loss_of_the_same_step_is_another_program(graph, digits):
+    vae = build_vae(seed=0)
+    with tf.Session(config=session_config(compiled=True)) as session:
+        list(train(session, vae, digits, iterations=1, compiled=True))
+        kl_alone = vae._replace(loss=tf.reduce_mean(vae.kl_divergence))
+        (report,) = train(session, kl_alone, digits, iterations=1, compiled=True)
+    assert report.loss == pytest.approx(report.kl_divergence, rel=1e-5)
+
+
+def old_cond(z):
+    with tf.variable_scope("cond"):
+        return tanh_decode(tf.cond(tf.reduce_sum(z) > 0, lambda: z, lambda: -z))
+
+
+def test_the_compiled_loop_refuses_the_control_flow_of_tensorflow_1(digits):
+    v2 = tf.control_flow_v2_enabled()
+    tf.disable_control_flow_v2()
+    try:
+        with tf.Graph().as_default(), tf.Session() as session:
+            vae = build_vae(decode=old_cond)
+            with pytest.raises(ValueError, match=r"can't take TensorFlow 1's control flow \(decoder/.*Switch"):
+                train(session, vae, digits, compiled=True)
+            assert len(list(train(session, vae, digits, iterations=1))) == 1
+    finally:
+        if v2:
+            tf.enable_control_flow_v2()

@@ -3,9 +3,11 @@ import math
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from training_runs import seeded_digits
 
 import vae_tf1
 from vae_tf1 import Report, build_vae, read_data_sets, session_config, train
+from vae_tf1.training.plain import plain_steps
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def session(vae):
 
 @pytest.fixture
 def data():
-    return read_data_sets("unused", source="builtin", seed=0)
+    return seeded_digits()
 
 
 def test_reports_come_at_multiples_of_report_every(session, vae, data):
@@ -38,7 +40,7 @@ def test_reports_hold_means_since_the_last_one(session, vae, data):
     reports = list(train(session, vae, data, iterations=11, report_every=5))
     with tf.Session(config=session_config()) as plain:
         plain.run(tf.global_variables_initializer())
-        again = read_data_sets("unused", source="builtin", seed=0)
+        again = seeded_digits()
         losses = []
         for i in range(11):
             x = vae_tf1.binarize(again.train.next_batch(100)[0])
@@ -52,11 +54,27 @@ def test_reports_hold_means_since_the_last_one(session, vae, data):
     np.testing.assert_allclose([report.loss for report in reports], expected, rtol=1e-6)
 
 
+def test_plain_steps_train_on_every_batch(session, vae, data):
+    images = data.train.black_and_white
+    rows = np.arange(60).reshape(3, 20)
+    session.run(tf.global_variables_initializer())
+    losses = plain_steps(session, vae, images)(rows, 0)
+    with tf.Session(config=session_config()) as by_hand:
+        by_hand.run(tf.global_variables_initializer())
+        for batch, terms in zip(rows, losses, strict=True):
+            loss, reconstruction, _ = by_hand.run(
+                [vae.loss, vae.reconstruction, vae.train_step], {vae.x: images[batch]}
+            )
+            assert (loss, reconstruction.mean()) == tuple(terms[:2])
+        for variable in tf.global_variables():
+            np.testing.assert_array_equal(session.run(variable), by_hand.run(variable))
+
+
 def test_two_seeded_runs_are_bit_identical(vae):
     ends = []
     for _ in range(2):
         with tf.Session(config=session_config()) as session:
-            list(train(session, vae, read_data_sets("unused", source="builtin", seed=1), iterations=30))
+            list(train(session, vae, seeded_digits(1), iterations=30))
             ends.append(session.run(tf.global_variables()))
     for first, second in zip(*ends):
         np.testing.assert_array_equal(first, second)
@@ -93,13 +111,18 @@ def test_loss_that_is_not_finite_names_the_iteration(session, vae, data):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"iterations": -1}, {"batch_size": 0}, {"batch_size": 15001}, {"report_every": 0}],
+    [{"iterations": -1}, {"batch_size": 0}, {"batch_size": 15001}, {"report_every": 0}, {"checkpoint_every": 0}],
     ids=lambda wrong: "{}={}".format(*next(iter(wrong.items()))),
 )
 def test_arguments_out_of_range(session, vae, data, wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=f"{name} is {value}; pass"):
         train(session, vae, data, **wrong)
+
+
+def test_a_cadence_of_checkpoints_without_a_directory(session, vae, data):
+    with pytest.raises(ValueError, match="checkpoint_every is 10, but checkpoint_dir is None; pass a directory"):
+        train(session, vae, data, checkpoint_every=10)
 
 
 def test_too_few_validation_images(session, vae):

@@ -37,7 +37,7 @@ from vae_tf1.graph.sessions import session_config
 from vae_tf1.input_data import read_data_sets
 from vae_tf1.training import check_arguments, interrupts
 from vae_tf1.training.initial_checkpoint import restore_initial
-from vae_tf1.training.loop import Paused, training_loop
+from vae_tf1.training.loop import Paused, RunFiles, training_loop
 from vae_tf1.training.reports import Report
 from vae_tf1.vae import VAE, check_vae, tensors_of, variables_of
 
@@ -122,7 +122,7 @@ def train(
         "report_every": int(report_every),
     }
     if cluster.job == "chief":
-        files = {"checkpoint_dir": checkpoint_dir, "initial_checkpoint": initial_checkpoint, "log_dir": log_dir}
+        files = RunFiles(checkpoint_dir, initial_checkpoint=initial_checkpoint, log_dir=log_dir)
         return _until_done(replica, lambda rendezvous: _as_chief(replica, rendezvous, trains, files))
     return _until_done(replica, lambda rendezvous: _as_worker(replica, rendezvous, trains))
 
@@ -192,11 +192,11 @@ def _raise_stopped(lost: StateLost) -> None:
         error = error.__cause__ or error.__context__
 
 
-def _as_chief(replica: Replica, rendezvous: Rendezvous, trains: dict[str, Any], files: dict[str, Any]) -> Reports:
+def _as_chief(replica: Replica, rendezvous: Rendezvous, trains: dict[str, Any], files: RunFiles) -> Reports:
     with telling_others(rendezvous):
         members, generation = rendezvous.gather(trains), uuid.uuid4().hex
         with run_of(replica, rendezvous, generation, members) as run:
-            yield from training_loop(run, trains["iterations"], trains["report_every"], **files)
+            yield from training_loop(run, trains["iterations"], trains["report_every"], files)
         rendezvous.finish(generation, members)
 
 

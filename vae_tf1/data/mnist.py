@@ -15,6 +15,7 @@ from typing import Any
 import filelock
 import numpy as np
 
+from vae_tf1._files import sha256_of
 from vae_tf1.data.idx import IDX_FILES, read_idx_files
 
 MNIST_SHA256 = (
@@ -87,7 +88,7 @@ def _read_present(directory: Path, source: str) -> tuple[str, list[np.ndarray]] 
     """Returns the name and the four arrays of the data in the directory, or None if it has none."""
     present = [name for name in IDX_FILES if (directory / name).is_file()]
     if len(present) == len(IDX_FILES):
-        is_mnist = all(_sha256(directory / name) == sha for name, sha in zip(IDX_FILES, MNIST_SHA256))
+        is_mnist = all(sha256_of(directory / name) == sha for name, sha in zip(IDX_FILES, MNIST_SHA256))
         if source == "mnist" and not is_mnist:
             raise ValueError(
                 f"The IDX files in {directory} are not MNIST's (SHA-256); "
@@ -109,10 +110,6 @@ def _download_idx_files(source_url: str, train_dir: Path) -> None:
     """Downloads those of the four files that `train_dir` lacks; they have no known checksums."""
     for name in IDX_FILES:
         maybe_download(name, train_dir, f"{source_url.rstrip('/')}/{name}")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class _UnreachableError(Exception):
@@ -186,7 +183,7 @@ def _fetch(manual: Path) -> None:
         for name, sha256 in missing:
             _download(f"{MNIST_URL}{name}", manual / name, sha256)
     for name, sha256 in files:
-        if _sha256(manual / name) != sha256:
+        if sha256_of(manual / name) != sha256:
             raise ValueError(f"{manual / name} has the wrong SHA-256, so it is not MNIST's; delete it and try again.")
 
 
@@ -237,7 +234,7 @@ def _download(url: str, path: Path, sha256: str | None = None) -> None:
                     raise _UnreachableError(f"{url} answers {response.status_code} {response.reason}")
                 for block in response.iter_content(2**16):
                     file.write(block)
-        if sha256 is not None and _sha256(part) != sha256:
+        if sha256 is not None and sha256_of(part) != sha256:
             raise _UnreachableError(f"the file from {url} is not MNIST's file: its SHA-256 differs")
         part.replace(path)
     except requests.RequestException as error:

@@ -1,18 +1,19 @@
-"""The training loop: sessions and steps. It draws no pictures; whoever iterates over `train` does."""
+"""Training: `train` yields reports, and the caller's loop draws pictures of them."""
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from vae_tf1._files import FilePath
 from vae_tf1.data.data_set import Datasets, binarize
 from vae_tf1.graph.noise import check_repeatable
 from vae_tf1.training import checkpoints, interrupts, reports
-from vae_tf1.training.compiled import AT_ONCE, compiled_steps
-from vae_tf1.training.loop import training_loop
+from vae_tf1.training.compiled import CHUNK, compiled_steps
+from vae_tf1.training.loop import RunFiles, training_loop
 from vae_tf1.training.plain import plain_steps
 from vae_tf1.training.reports import Report
 from vae_tf1.training.run import SHOWN_IMAGES, Run
@@ -28,10 +29,11 @@ def train(
     report_every: int = 1_000,
     *,
     compiled: bool = False,
-    checkpoint_dir=None,
-    initial_checkpoint=None,
-    log_dir=None,
-) -> Iterator[Report]:
+    checkpoint_dir: FilePath | None = None,
+    checkpoint_every: int | None = None,
+    initial_checkpoint: FilePath | None = None,
+    log_dir: FilePath | None = None,
+) -> Generator[Report, None, None]:
     """Trains `vae` on the binarized images of `data.train`, and yields a `Report` every `report_every` iterations.
 
         with tf.Session(config=session_config()) as sess:
@@ -39,29 +41,32 @@ def train(
                 print(f"Iteration {report.iteration}: {report.loss:.2f} nats")
                 visualize_row(report.images, report.reconstructions)
 
-    Variables that have no value yet are initialized; others are trained on from where they are.
+    Variables that have no value yet are initialized; the others keep theirs and are trained further.
 
-    With `checkpoint_dir`, a checkpoint is written at every report, at the end, and when training is interrupted or you
-    leave the loop over it. Called again with the same directory, in this process or another, training resumes after the
-    last one; a seeded run that uses the same loop throughout ends with the same weights, to the bit, as one that was
-    never stopped. (`evaluate` and `log_likelihood` in between change nothing; running `vae.x_hat` or `vae.loss`
-    yourself draws from the noise of the run, and is not repeated.) A checkpoint records the model, the loss and the
-    optimizer that it was written for: if you change one of these, it is refused, and the message says what changed.
+    With `checkpoint_dir`, checkpoints are written as `checkpoint_every` says, at the end, and when training is
+    interrupted or you leave the loop. Call `train` again with the same directory, in this process or another, and
+    training resumes from the last one; a seeded run that uses the same loop throughout ends with the same weights, to
+    the bit, as one that was never stopped. (`evaluate` and `log_likelihood` in between change nothing; running
+    `vae.x_hat` or `vae.loss` yourself draws from the noise of the run, and is not repeated.) A checkpoint records the
+    model, the loss and the optimizer that it was written for. If you change one of these, it is refused, and the
+    message says what changed.
 
     Args:
         sess: a session on the graph of `vae`, opened with `session_config()` (with `compiled=True` as here).
         vae: from `build_vae` or made by hand; `train_step` may depend on `x`, on variables and on noise.
         data: from `read_data_sets`, with images of the size that `vae` takes; labels are not used. The images are
-            those of the moment when training starts: edits before it count, edits between reports do not.
+            copied when `train` is called: later edits have no effect.
         iterations: training steps, 0 or more; with `checkpoint_dir` those of earlier calls count.
         batch_size: images per step, from 1 to the size of `data.train`.
-        report_every: a report is yielded at every iteration that this divides: 0, 1000, 2000, ...
-        compiled: run many iterations at once (a model with convolutions: one), as one program that XLA compiles. About
-            twice as fast; the same batches, reports and checkpoints, but other noise and rounding: the same model
-            statistically.
-        checkpoint_dir: where to keep checkpoints, and to resume from those that are there.
-        initial_checkpoint: a checkpoint of `tf.train.Saver` to start from where `checkpoint_dir` has none yet, such as
-            one of TensorFlow 1: "run/model.ckpt-20000". Without Adam's slots in it, Adam starts anew.
+        report_every: a report is yielded whenever the iteration is a multiple of this: 0, 1000, 2000, ...
+        compiled: run many iterations at once (one, if the model has convolutions) as one program that XLA compiles.
+            About twice as fast. Batches, reports and checkpoints are the same, noise and rounding are not: the model is
+            the same statistically.
+        checkpoint_dir: where to keep checkpoints, and to resume from.
+        checkpoint_every: a checkpoint is written whenever this divides the number of iterations done; None writes one
+            at every report.
+        initial_checkpoint: a checkpoint of `tf.train.Saver` to start from while `checkpoint_dir` has none, such as one
+            of TensorFlow 1: "run/model.ckpt-20000". If it lacks Adam's slots, these are initialized.
         log_dir: where to write the graph, the losses and the reconstructions for TensorBoard.
 
     Returns:
@@ -69,54 +74,58 @@ def train(
 
     Raises:
         TypeError: `vae` is not a `VAE`, `data` not a `Datasets`, or a number not a whole one.
-        ValueError: `iterations`, `batch_size` or `report_every` is out of range, `sess` is of another graph, the
-            images are not [N, P] of the size of `vae.x` with pixels in [0, 1], `data.validation` has fewer than 5
-            images, a training step needs another placeholder, `checkpoint_dir` or `initial_checkpoint` is of another
-            model or run, of more iterations, or damaged, or the model has what `checkpoint_dir` (noise that can't be
-            repeated) or `compiled` (such noise, or variables other than resource variables) does not allow.
+        ValueError: `iterations`, `batch_size`, `report_every` or `checkpoint_every` is out of range,
+            `checkpoint_every` is given without `checkpoint_dir`, `sess` runs another graph, the images are not [N, P]
+            of the size of `vae.x` with pixels in [0, 1], `data.validation` has fewer than 5 images, a training step
+            needs another placeholder, `checkpoint_dir` or `initial_checkpoint` is of another model or run, of more
+            iterations, or damaged, or the model has what `checkpoint_dir` (noise that can't be repeated) or `compiled`
+            (such noise, or variables other than resource variables) does not allow.
         FloatingPointError: a loss, or a weight that was to be saved, is infinite or not a number; the message names
-            the iteration, and the checkpoints are those from before.
+            the iteration, and earlier checkpoints are unchanged.
         RuntimeError: another training run is using `checkpoint_dir`.
-        OSError: a directory can't be written; the checkpoints in it are as they were.
+        OSError: a directory can't be written; the checkpoints in it are unchanged.
     """
     check_vae(vae)
     check_session(sess, vae)
     check_arguments(vae, data, iterations, batch_size, report_every)
+    if checkpoint_every is not None:
+        _check_count("checkpoint_every", checkpoint_every, 1)
+        if checkpoint_dir is None:
+            raise ValueError(f"checkpoint_every is {checkpoint_every}, but checkpoint_dir is None; pass a directory.")
     if checkpoint_dir is not None:
         check_repeatable(tensors_of(vae))
     images = data.train.black_and_white
-    with interrupts.deferred():  # a program that is half built would stay in the graph
+    with interrupts.defer():  # an interrupt would leave a half-built program in the graph
         if compiled:
-            run = Run(sess, vae, data, batch_size, compiled_steps(sess, vae, images, batch_size), AT_ONCE)
+            run = Run(sess, vae, data, batch_size, compiled_steps(sess, vae, images, batch_size), CHUNK)
         else:
             run = Run(sess, vae, data, batch_size, plain_steps(sess, vae, images))
-    return training_loop(run, iterations, report_every, checkpoint_dir, initial_checkpoint, log_dir)
+    files = RunFiles(checkpoint_dir, checkpoint_every, initial_checkpoint, log_dir)
+    return training_loop(run, iterations, report_every, files)
 
 
-def past_reports(checkpoint_dir) -> list[Report]:
-    """The reports that the run in `checkpoint_dir` has made so far, across all resumes; possibly none."""
+def past_reports(checkpoint_dir: FilePath) -> list[Report]:
+    """The reports of the run in `checkpoint_dir` up to its last checkpoint, across all resumes; possibly none."""
     with contextlib.suppress(ValueError), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # `train` will say it
-        checkpoint = checkpoints.newest(Path(checkpoint_dir).expanduser())
+        warnings.simplefilter("ignore")  # `train` will repeat them
+        checkpoint = checkpoints.read_newest(Path(checkpoint_dir).expanduser())
         if checkpoint is not None:
             return reports.unpack(checkpoint.state["reports"], checkpoint.arrays)
     return []
 
 
-def check_arguments(vae: VAE, data, iterations, batch_size, report_every) -> None:
-    """Raises TypeError or ValueError for what `train` can't take; `vae` is one that `check_vae` has passed."""
+def check_arguments(vae: VAE, data: Datasets, iterations: int, batch_size: int, report_every: int) -> None:
+    """Raises TypeError or ValueError for arguments that `train` can't take; `vae` has passed `check_vae`."""
     check_only_x_is_fed(vae)
     if not isinstance(data, Datasets):
         raise TypeError(
             f"data is a {type(data).__name__}; pass the Datasets that read_data_sets returns, "
             "with its train, validation and test sets."
         )
-    for name, value in ("iterations", iterations), ("batch_size", batch_size), ("report_every", report_every):
-        if not isinstance(value, int | np.integer):
-            raise TypeError(f"{name} is {value!r}; pass a whole number.")
-    if iterations < 0:
-        raise ValueError(f"iterations is {iterations}; pass 0 or more.")
-    if not 1 <= batch_size <= data.train.num_examples:
+    _check_count("iterations", iterations, 0)
+    _check_count("report_every", report_every, 1)
+    _check_count("batch_size", batch_size, 1)
+    if batch_size > data.train.num_examples:
         raise ValueError(
             f"batch_size is {batch_size}; pass 1 to {data.train.num_examples}, the size of the training set."
         )
@@ -125,12 +134,17 @@ def check_arguments(vae: VAE, data, iterations, batch_size, report_every) -> Non
             f"data.validation has {data.validation.num_examples} images, but a report shows {SHOWN_IMAGES}; "
             "read the data with a larger validation_size."
         )
-    if report_every < 1:
-        raise ValueError(f"report_every is {report_every}; pass 1 or more.")
     shown = data.validation.images[:SHOWN_IMAGES]
     if shown.ndim != 2 or shown.dtype != np.float32:
         raise ValueError(
             f"The images of data are {shown.dtype} {list(shown.shape[1:])}, not float32 [pixels]; "
             "read them with read_data_sets(..., reshape=True, dtype=np.float32)."
         )
-    binarize(check_images(vae, shown))  # raises for pixels that it can't take
+    binarize(check_images(vae, shown))  # raises for pixels outside [0, 1]
+
+
+def _check_count(name: str, value: int, minimum: int) -> None:
+    if not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} is {value!r}; pass a whole number.")
+    if value < minimum:
+        raise ValueError(f"{name} is {value}; pass {minimum} or more.")

@@ -1,16 +1,15 @@
 """Checkpoints as files: written whole, found, read, and told apart.
 
-A checkpoint is a directory `iterations-N` in the checkpoint directory, N being the training iterations that are done:
+A checkpoint is a directory `iterations-N` in the checkpoint directory, where N iterations of training are done:
 
     model.ckpt.*    weights and Adam's slots, as `tf.train.Saver` writes them
     training.npz    everything else that the next iteration depends on (arrays and JSON; nothing is pickled)
 
-It is written under another name and renamed when it is whole, so there is no half of one, whenever the process is
-killed. `training.npz` has the checksums of the other files. `tf.train.latest_checkpoint` finds the newest.
+It is written under another name and renamed once it is whole, so a process that is killed leaves no partial checkpoint.
+`training.npz` holds the checksums of the other files. `tf.train.latest_checkpoint` finds the newest.
 """
 
 import contextlib
-import hashlib
 import json
 import shutil
 import warnings
@@ -20,31 +19,30 @@ from typing import Any, NamedTuple
 
 import filelock
 import numpy as np
-import tensorflow.compat.v1 as tf
 
+from vae_tf1._files import explain, sha256_of, write_aside
 from vae_tf1.graph import fingerprint
 
-MAX_CHECKPOINTS = 3  # newest checkpoints that are not deleted
+MAX_CHECKPOINTS = 3  # older ones are deleted
 MODEL = "model.ckpt"
 _FORMAT = 2  # 1, which had no such number, did not say what the model computes
 _PREFIX = "iterations-"
 _STATE = "training.npz"
-_UNFINISHED = "unfinished"
 
 
 class Checkpoint(NamedTuple):
-    """A checkpoint that has been read."""
+    """The content of a checkpoint, without the variables."""
 
     path: Path  # of its directory
-    iterations: int  # that were done
+    iterations: int  # that are done
     run: dict[str, Any]  # what identifies the run; see `check_same_run`
     state: dict[str, Any]  # what JSON can hold
     arrays: dict[str, np.ndarray]  # what it can't
 
 
 @contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Holds the directory for this process. The lock is the operating system's, so it ends with the process.
+def hold(directory: Path) -> Iterator[None]:
+    """Locks the directory for this process. The lock is the operating system's, so it ends with the process.
 
     Raises:
         OSError: the directory can't be made or written.
@@ -60,7 +58,7 @@ def locked(directory: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise type(error)(
-            f"checkpoint_dir {directory} can't be written ({error.strerror or error}); pass another directory."
+            f"checkpoint_dir {directory} can't be written ({explain(error)}); pass another directory."
         ) from error
     try:
         yield
@@ -68,58 +66,50 @@ def locked(directory: Path) -> Iterator[None]:
         lock.release()
 
 
-def write(directory: Path, checkpoint: Checkpoint, save_model: Callable[[str], object]) -> None:
-    """Writes a checkpoint, then deletes all but the newest few.
+def path_of(directory: Path, iterations: int) -> Path:
+    return directory / f"{_PREFIX}{iterations}"
+
+
+def write(checkpoint: Checkpoint, save_model: Callable[[str], object]) -> None:
+    """Writes a checkpoint to its path, then deletes all but the newest few beside it.
 
     Args:
-        directory: held by `locked`.
-        checkpoint: what to write; its path is not used.
-        save_model: writes the variables to files that begin with the path that it is given.
+        checkpoint: what to write; `hold` holds the directory that its path is in.
+        save_model: writes the variables to files whose paths begin with the one that it is given.
 
     Raises:
-        OSError: it can't be written; checkpoints that were there still are.
+        OSError: it can't be written; earlier checkpoints are unchanged.
     """
-    final = directory / f"{_PREFIX}{checkpoint.iterations}"
-    unfinished = directory / _UNFINISHED
-    try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        save_model(str(unfinished / MODEL))
+    path, directory = checkpoint.path, checkpoint.path.parent
+    advice = "make room there, then train again: training will resume from the previous checkpoint"
+    with write_aside(path, f"The checkpoint after {checkpoint.iterations} iterations", advice) as aside:
+        save_model(str(aside / MODEL))
         document = {
             "format": _FORMAT,
             "iterations": checkpoint.iterations,
             "run": checkpoint.run,
             "state": checkpoint.state,
-            "files": {path.name: _sha256(path) for path in sorted(unfinished.iterdir())},
+            "files": {file.name: sha256_of(file) for file in sorted(aside.iterdir())},
         }
         contents: dict[str, Any] = {"json": json.dumps(document), **checkpoint.arrays}
-        np.savez(unfinished / _STATE, **contents)
-        shutil.rmtree(final, ignore_errors=True)  # a damaged one, which `newest` has passed over
-        unfinished.rename(final)
-        note = directory / "checkpoint.new"
-        note.write_text(f'model_checkpoint_path: "{final.name}/{MODEL}"\n')
-        note.rename(directory / "checkpoint")  # where tf.train.latest_checkpoint looks
-    except (OSError, tf.errors.OpError) as error:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise OSError(
-            f"The checkpoint after {checkpoint.iterations} iterations can't be written to {final} ({reason}); "
-            "make room there, then train again: training will resume from the previous checkpoint."
-        ) from error
-    for old in _present(directory)[MAX_CHECKPOINTS:]:
+        np.savez(aside / _STATE, **contents)
+    note = directory / "checkpoint.new"
+    note.write_text(f'model_checkpoint_path: "{path.name}/{MODEL}"\n')
+    note.rename(directory / "checkpoint")  # where tf.train.latest_checkpoint looks
+    for old in _list_checkpoints(directory)[MAX_CHECKPOINTS:]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def newest(directory: Path) -> Checkpoint | None:
-    """The newest whole checkpoint in a directory, or None where there has been none yet.
+def read_newest(directory: Path) -> Checkpoint | None:
+    """Reads the newest whole checkpoint in a directory; None where there is no checkpoint yet.
 
-    Damaged ones are passed over with a warning.
+    Damaged ones are skipped with a warning.
 
     Raises:
         ValueError: all are damaged, or the newest whole one was written by an earlier version of this package.
     """
     damaged = []
-    for path in _present(directory):
+    for path in _list_checkpoints(directory):
         try:
             document, arrays = _read(path)
         except (OSError, ValueError, KeyError) as error:
@@ -137,66 +127,62 @@ def newest(directory: Path) -> Checkpoint | None:
     if damaged:
         raise ValueError(
             f"No checkpoint in {directory} can be read: {'; '.join(damaged)}; "
-            "put the missing files back, or pass an empty directory to start anew."
+            "restore the missing files, or pass an empty directory to train from scratch."
         )
     return None
 
 
 def check_same_run(checkpoint: Checkpoint, run: dict[str, Any]) -> None:
-    """Checks that a checkpoint is of the run that wants to resume from it.
+    """Checks that a run may resume from a checkpoint.
 
     Args:
-        checkpoint: from `newest`.
-        run: what identifies a run: "computation", from `fingerprint.describe_computation`; "versions" of the libraries
-            that build it; and anything else that must be equal.
+        checkpoint: from `read_newest`.
+        run: what identifies the run: "computation", from `fingerprint.describe_computation`; "versions" of the
+            libraries that build it; and anything else that must be equal.
 
     Raises:
-        ValueError: it is of another run; the message says what is different.
+        ValueError: the checkpoint is of another run; the message says how they differ.
     """
     there, here = checkpoint.run, run
     for what in here:
         if what not in ("computation", "versions") and there.get(what) != here[what]:
             raise ValueError(
-                f"The checkpoint {checkpoint.path} is of another run: its {what} is {there.get(what)}, here it is "
-                f"{here[what]}; change it back, or pass another checkpoint_dir."
+                f"The checkpoint {checkpoint.path} is of another run: its {what} is {there.get(what)}, here it "
+                f"is {here[what]}; change it back, or pass another checkpoint_dir."
             )
-    different = fingerprint.describe_difference(there["computation"], here["computation"])
-    if different is None:
+    difference = fingerprint.describe_difference(there["computation"], here["computation"])
+    if difference is None:
         return
     if there["versions"] == here["versions"]:
         raise ValueError(
-            f"The checkpoint {checkpoint.path} is of another model: {different}; "
+            f"The checkpoint {checkpoint.path} is of another model: {difference}; "
             "change the model back, or pass another checkpoint_dir."
         )
     versions = ", ".join(f"{name} {version}" for name, version in there["versions"].items())
     warnings.warn(
         f"The checkpoint {checkpoint.path} was written with {versions}, and the graph has changed since: "
-        f"{different}. Training resumes from it; if you changed the model yourself, pass another checkpoint_dir.",
+        f"{difference}. Training resumes from it; if you changed the model yourself, pass another checkpoint_dir.",
         stacklevel=4,
     )
 
 
-def _present(directory: Path) -> list[Path]:
-    """Directories of checkpoints, the newest first."""
+def _list_checkpoints(directory: Path) -> list[Path]:
+    """The directories of checkpoints, newest first."""
     found = [path for path in directory.glob(f"{_PREFIX}*") if path.name[len(_PREFIX) :].isdigit()]
     return sorted(found, key=lambda path: int(path.name[len(_PREFIX) :]), reverse=True)
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The content of `training.npz`, once the checksums of the other files are seen to be right."""
+    """The content of `training.npz`, after the other files' checksums have been verified."""
     try:
         with open(path / _STATE, "rb") as file:
             arrays = dict(np.load(file, allow_pickle=False))
-    except Exception as error:  # whatever zip and NumPy say about bytes that are not theirs
+    except Exception as error:  # whatever zipfile and NumPy raise for foreign bytes
         raise ValueError(f"{_STATE}: {error}") from error
     document = json.loads(str(arrays.pop("json")))
     for name, sha256 in document["files"].items():
         if Path(name).name != name:
             raise ValueError(f"{name} is outside it")
-        if _sha256(path / name) != sha256:
+        if sha256_of(path / name) != sha256:
             raise ValueError(f"{name} has changed")
     return document, arrays

@@ -8,10 +8,10 @@ from vae_tf1.training.checkpoints import MODEL
 
 
 def restore_initial(sess: tf.Session, variables: list[tf.Variable], path: str) -> None:
-    """Loads all variables of a model, or its weights alone where the checkpoint has no more that fits.
+    """Restores all variables of a model, or only its weights if the others are missing or of another shape.
 
     Raises:
-        ValueError: there is no checkpoint at `path`, or it lacks a weight or has one of another shape.
+        ValueError: there is no checkpoint at `path`, or a weight is missing there or of another shape.
     """
     path = path.removesuffix(".index")
     if Path(path).is_dir():
@@ -40,4 +40,4 @@ def restore_initial(sess: tf.Session, variables: list[tf.Variable], path: str) -
 
 def _unreadable(path: str, error: Exception) -> str:
     reason = str(error).splitlines()[0]
-    return f"There is no checkpoint that can be read at {path} ({reason}); pass its path without .index or .data."
+    return f"There is no readable checkpoint at {path} ({reason}); pass its path without .index or .data."

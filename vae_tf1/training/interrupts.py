@@ -1,4 +1,4 @@
-"""Interrupts (Ctrl-C, a notebook's stop button) that wait until what is under way is whole."""
+"""Interrupts (Ctrl-C, a notebook's stop button) that wait until the work in progress is complete."""
 
 import contextlib
 import signal
@@ -9,10 +9,10 @@ _noted: list[int] = []
 
 
 @contextlib.contextmanager
-def deferred() -> Iterator[None]:
-    """An interrupt inside is raised at the end: no iteration is left half done."""
+def defer() -> Iterator[None]:
+    """Raises an interrupt that arrives inside the block at its end, so that no iteration is left half done."""
     before = signal.getsignal(signal.SIGINT)
-    # Interrupts come to the main thread alone, and a handler of the caller's own is left alone.
+    # Python delivers signals to the main thread only; a caller's own handler keeps its say.
     if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -26,7 +26,7 @@ def deferred() -> Iterator[None]:
 
 
 def raise_noted() -> None:
-    """Raises the interrupt that `deferred` has noted, if there is one; for a wait that could be long."""
+    """Raises the interrupt that `defer` has noted, if there is one; call it during a long wait."""
     if _noted:
         _noted.clear()
         raise KeyboardInterrupt

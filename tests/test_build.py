@@ -1,0 +1,104 @@
+"""`build_vae`: what its arguments do, and the sentences that wrong ones get."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+import tensorflow_probability as tfp
+import tf_slim as slim
+
+import vae_tf1
+from vae_tf1 import build_vae, session_config, train
+
+
+def test_feeding_z_decodes(graph, digits):
+    vae = build_vae(seed=0)
+    z = np.random.RandomState(0).normal(size=(3, 64)).astype(np.float32)
+    with tf.variable_scope("decoder", reuse=True):
+        _, x_dist = vae_tf1.decode(tf.constant(z))
+    with tf.Session(config=session_config()) as session:
+        session.run(tf.global_variables_initializer())
+        np.testing.assert_array_equal(*session.run([vae.x_dist.mean(), x_dist.mean()], {vae.z: z}))
+
+
+def test_beta_may_be_a_schedule(graph, digits):
+    beta = tf.Variable(0.5, trainable=False, use_resource=True, name="beta")
+    vae = build_vae(seed=0, beta=beta)
+    with tf.Session(config=session_config()) as session:
+        report = next(train(session, vae, digits))
+        assert report.loss == pytest.approx(report.reconstruction + 0.5 * report.kl_divergence, rel=1e-5)
+
+
+def test_what_a_builder_adds_to_the_graphs_collections_is_trained(graph, digits):
+    """A penalty on the weights, a global step that the learning rate decays with, and an update of a moving average."""
+
+    def encoder(x):
+        average = tf.get_variable("average", [], initializer=tf.zeros_initializer(), trainable=False)
+        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, average.assign_add(1.0))
+        hidden = slim.fully_connected(x, 16, weights_regularizer=slim.l2_regularizer(0.1), scope="fc1")
+        return slim.fully_connected(hidden, 8, activation_fn=None, scope="fc2")
+
+    global_step = tf.train.get_or_create_global_step()
+    rate = tf.train.exponential_decay(1e-3, global_step, 1, 0.5)
+    vae = build_vae(seed=0, encoder=encoder, optimizer=tf.train.AdamOptimizer(rate))
+    with tf.Session(config=session_config()) as session:
+        report = next(train(session, vae, digits, iterations=1))
+        assert report.loss > report.reconstruction + report.kl_divergence + 0.1
+        (average,) = (v for v in tf.global_variables() if v.op.name == "encoder/average")
+        assert session.run([global_step, average, rate]) == [1, 1, 0.0005]
+
+
+def test_a_second_model_leaves_the_seeds_of_a_graph_alone(graph):
+    tf.set_random_seed(0)
+    x = tf.placeholder(tf.float32, [None, 784])
+    with tf.variable_scope("encoder"):
+        vae_tf1.encoder(x)
+    operations = graph.get_operations()
+    seeds = [operation.get_attr("seed2") for operation in operations if "seed2" in operation.node_def.attr]
+    with tf.variable_scope("another"):
+        build_vae()
+    assert seeds == [operation.get_attr("seed2") for operation in operations if "seed2" in operation.node_def.attr]
+
+
+def test_mistakes_of_the_builders(graph):
+    with pytest.raises(ValueError, match="latent_dimensions is 0; pass 1 or more"):
+        build_vae(latent_dimensions=0)
+    with pytest.raises(ValueError, match=r"encoder takes float32 \[N, pixels\], but x is float32 \(None, 28, 28\)"):
+        vae_tf1.encoder(tf.placeholder(tf.float32, [None, 28, 28]))
+    with pytest.raises(ValueError, match=r"but x is float64 \(3, 784\); cast it with tf\.cast"):
+        vae_tf1.encoder(np.zeros([3, 784]))
+    with tf.variable_scope("odd"), pytest.raises(ValueError, match="mu_logvar has 7 columns, but needs an even number"):
+        build_vae(encoder=lambda x: tf.matmul(x, tf.ones([784, 7])))
+    with tf.variable_scope("narrow"), pytest.raises(ValueError, match=r"one logit for each pixel"):
+        build_vae(decode=lambda z: vae_tf1.decode(z, image_pixels=100))
+    build_vae()  # what is refused leaves nothing in the way of the right model
+
+
+def test_building_twice_names_the_ways_out(graph):
+    build_vae()
+    with pytest.raises(ValueError, match=r"tf\.reset_default_graph\(\) .*tf\.variable_scope") as error:
+        build_vae()
+    assert "reuse" not in str(error.value)
+    with tf.variable_scope("another"):
+        build_vae()
+
+
+def test_decode_outside_of_its_scope_does_not_pass_for_trained(graph):
+    build_vae()
+    with pytest.raises(ValueError, match=r'untrained weights, .*tf\.variable_scope\("decoder", reuse=True\)'):
+        vae_tf1.decode(tf.zeros([1, 64]))
+
+
+def test_what_builders_return_is_checked(graph):
+    with pytest.raises(TypeError, match=r"optimizer is a str; pass a tf\.train\.Optimizer"):
+        build_vae(optimizer="adam")
+    with pytest.raises(TypeError, match="encoder returned list; return one tensor"):
+        build_vae(encoder=lambda x: [x, x])
+    with tf.variable_scope("other"), pytest.raises(TypeError, match=r"other than the pair \(x_logits, x_dist\)"):
+        build_vae(decode=lambda z: z)
+    with tf.variable_scope("normal"), pytest.raises(TypeError, match="decode returned a Normal, but build_vae trains"):
+        build_vae(decode=lambda z: (z, tfp.distributions.Normal(z, 1.0)))
+    for wrong in {"beta": -1.0}, {"hidden_units": 0}, {"image_pixels": None}:
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))} is .*; pass"):
+            build_vae(**wrong)
+    with tf.variable_scope("whole"):
+        build_vae(beta=2)
