@@ -1,0 +1,102 @@
+"""Checks of arguments, one function per kind: each returns the value in the one form that this package works with."""
+
+import operator
+import os
+import re
+import reprlib
+from pathlib import Path
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a scheme of one letter would be a drive of Windows
+
+
+def as_count(value: object, name: str, minimum: int = 0) -> int:
+    """A whole number of any integer type, NumPy's included, as an `int`.
+
+    Raises:
+        TypeError: it is not a whole number; True, False and 1.0 are not.
+        ValueError: it is less than `minimum`.
+    """
+    try:
+        count = operator.index(value)  # type: ignore[arg-type]
+    except Exception as error:  # whatever the `__index__` of a foreign type raises
+        raise TypeError(f"{name} is {shown(value)}; pass a whole number.") from error
+    if isinstance(value, bool):
+        raise TypeError(f"{name} is {value}; pass a whole number.")
+    if count < minimum:
+        raise ValueError(f"{name} is {count}; pass {minimum} or more.")
+    return count
+
+
+def as_path(value: object, name: str) -> Path:
+    """A path of the local file system, with `~` expanded.
+
+    Raises:
+        TypeError: it is neither a string nor a `pathlib.Path`.
+        ValueError: it is empty or a URL (such as "gs://bucket/run"), has a null character, or names an unknown user.
+    """
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str):
+        raise TypeError(f"{name} is {shown(value)}; pass a path, as a string or a pathlib.Path.")
+    if not text or "\0" in text:
+        raise ValueError(f"{name} is {text!r}; pass the path of a file or directory.")
+    if _URL.match(text):
+        raise ValueError(f"{name} is {text!r}, but only local files are read and written; pass the path of one.")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{name} is {text!r}, and that user has no known home directory; write it out.") from error
+
+
+def as_array(value: object, name: str) -> np.ndarray:
+    """Real numbers as a NumPy array.
+
+    Raises:
+        TypeError: it is a tensor, a masked array, ragged, or not of real numbers.
+    """
+    if tf.is_tensor(value):
+        raise TypeError(f"{name} is a tensor; pass a NumPy array, such as sess.run of it.")
+    if np.ma.isMaskedArray(value):
+        raise TypeError(f"{name} is a masked array, whose mask would be ignored; pass its filled() or compressed().")
+    try:
+        array = np.asarray(value)
+    except Exception as error:  # ragged, or whatever the `__array__` of a foreign type raises
+        raise TypeError(f"{name} is {shown(value)}, which is not an array of numbers; pass a NumPy array.") from error
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has the dtype {array.dtype}; pass a NumPy array of real numbers.")
+    return array
+
+
+def check_session(sess: tf.Session, graph: tf.Graph) -> None:
+    """Checks that a session can run a graph.
+
+    Raises:
+        TypeError: it is not a session.
+        ValueError: it is closed, or runs another graph.
+    """
+    if not isinstance(getattr(sess, "graph", None), tf.Graph) or not callable(getattr(sess, "run", None)):
+        raise TypeError(f"sess is {shown(sess)}; pass an open tf.Session.")
+    if sess.graph is not graph:
+        raise ValueError(
+            "sess runs another graph than the one vae was built in; open it with tf.Session(graph=vae.x.graph)."
+        )
+    if is_closed(sess):
+        raise ValueError("sess is closed; stay inside its `with` block, or open another tf.Session.")
+
+
+def is_closed(sess: tf.Session) -> bool:
+    """Whether a session has been closed; sessions with hooks, which would run, are taken to be open."""
+    if not isinstance(sess, tf.Session | tf.InteractiveSession):
+        return False
+    try:
+        sess.run([])
+    except RuntimeError:
+        return True
+    return False
+
+
+def shown(value: object) -> str:
+    """The value as it is shown in a message: one short line."""
+    return " ".join(reprlib.repr(value).split())
