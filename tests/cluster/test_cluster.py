@@ -369,8 +369,8 @@ def test_processes_that_are_killed_at_random_moments_are_started_again_and_the_w
                 time.sleep(0.1)
         said += process.communicate()[0]
     assert process.returncode == 0, said
-    lost = re.findall(r"^Lost .*(chief|worker|ps) 0 \(status -9\).*; restarts left: (\d)\.$", said, re.MULTILINE)
-    assert lost == [("chief", "3"), ("worker", "2"), ("ps", "1")]
+    ended = re.findall(r"^Ended: .*(chief|worker|ps) 0 \(status -9\).*; restarts left: (\d)\.$", said, re.MULTILINE)
+    assert ended == [("chief", "3"), ("worker", "2"), ("ps", "1")]
     assert [report.iteration for report in vae_tf1.past_reports(tmp_path / "checkpoints")] == [*range(0, 801, 100)]
     assert largest_difference(weights_in(tmp_path / "checkpoints"), unharmed[0]) == 0
 
@@ -450,7 +450,7 @@ def children_of(process):
 @pytest.mark.parametrize(
     ("kill", "number", "status", "said"),
     [
-        (("worker", 0), signal.SIGKILL, LOST, r"Lost worker 0 \(status -9\); restarts left: 0\.\n"),
+        (("worker", 0), signal.SIGKILL, LOST, r"Ended: worker 0 \(status -9\); restarts left: 0\.\n"),
         (None, signal.SIGTERM, 143, ""),
         (None, signal.SIGINT, 130, r"Stopped; start all again .*\n"),
     ],

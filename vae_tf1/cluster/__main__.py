@@ -77,8 +77,8 @@ def _run_all(workers: int, max_restarts: int, arguments: list[str]) -> int:
         final = [status for status in statuses.values() if status > 0 and status != LOST]
         if final or not any(statuses.values()):
             return max(final, default=0)  # what a process says of itself is true after a restart, too
-        lost = [f"{job} {task} (status {status})" for (job, task), status in statuses.items() if status]
-        print(f"Lost {', '.join(lost)}; restarts left: {restarts_left}.", file=sys.stderr)
+        ended = [f"{job} {task} (status {status})" for (job, task), status in statuses.items() if status]
+        print(f"Ended: {', '.join(ended)}; restarts left: {restarts_left}.", file=sys.stderr)
     return LOST
 
 
