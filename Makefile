@@ -1,14 +1,14 @@
-# Every target does its own set-up: a virtual environment in .venv with the locked packages, and this package in it.
+# Every target sets up what it needs: .venv, with the locked packages and this package installed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# uv, because pip takes six times as long.
+# uv installs in a sixth of the time that pip takes.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps
-# A run by make starts anew, one in JupyterLab resumes: each has checkpoints of its own.
+# `make` trains from scratch and JupyterLab resumes, so they keep separate checkpoints.
 FRESH := build/checkpoints-of-make
 
-# Notebooks run in notebooks/, so a relative data directory is made absolute first.
+# Notebooks run in notebooks/, so a relative data directory must become absolute first.
 ifeq ($(strip $(VAE_TF1_DATA_DIR)),)
 unexport VAE_TF1_DATA_DIR
 else
@@ -18,7 +18,7 @@ endif
 .NOTPARALLEL:
 .PHONY: notebook notebooks fresh cluster test soak bench matrix audit lint lab lock clean
 
-notebook: fresh build/vae_mnist.html  ## Run the main notebook from the top; leaves build/vae_mnist.ipynb and .html
+notebook: fresh build/vae_mnist.html  ## Run the lesson from the top; writes build/vae_mnist.ipynb and .html
 
 notebooks: notebook build/variations.html build/explore_latent_space.html build/your_own_images.html  ## Run all notebooks
 
@@ -32,7 +32,7 @@ build/%.html: notebooks/%.ipynb $(READY) build/mathjax/config/local/local.js
 		--HTMLExporter.mathjax_url='mathjax/MathJax.js?config=TeX-AMS-MML_HTMLorMML-full,Safe,local/local'
 	@echo "Done: build/$*.ipynb and build/$*.html"
 
-# With MathJax beside it, the HTML shows its formulas without a network.
+# A local copy of MathJax lets the HTML render its formulas without a network.
 build/mathjax/config/local/local.js: $(READY)
 	@mkdir -p build/mathjax
 	@cp -r "$$($(BIN)/python -c 'import jupyter_server_mathjax as m; print(m.__path__[0])')/static/." build/mathjax
@@ -40,7 +40,7 @@ build/mathjax/config/local/local.js: $(READY)
 	@echo 'MathJax.Hub.Config({"HTML-CSS": {availableFonts: [], webFont: "STIX-Web", imageFont: null}});' \
 		'MathJax.Ajax.loadComplete("[MathJax]/config/local/local.js");' > $@
 
-cluster: $(READY)  ## Train on a parameter server, a chief and a worker, all on this machine; four minutes
+cluster: $(READY)  ## Train on a parameter server, a chief and a worker, all on this machine
 	@rm -rf build/checkpoints-of-cluster
 	@bash -c 'time $(BIN)/python -m vae_tf1.cluster --workers 2 --batch-size 50 --data-dir data \
 		--checkpoint-dir build/checkpoints-of-cluster'
@@ -48,21 +48,21 @@ cluster: $(READY)  ## Train on a parameter server, a chief and a worker, all on 
 test: $(READY)  ## Run the tests
 	$(BIN)/python -m pytest
 
-soak: $(READY)  ## Run the tests that take minutes each; those that compare times have the machine to themselves
+soak: $(READY)  ## Run the tests that take minutes each; those that compare times run alone
 	$(BIN)/python -m pytest -m slow -k "not long_run"
 	$(BIN)/python -m pytest -m slow -k long_run -n 0 tests/training/test_soak.py
 
-bench: $(READY)  ## Measure this project and its peers side by side; about forty minutes
+bench: $(READY)  ## Measure this project and its peers side by side, and write the tables in benchmarks/
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/variations.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/cluster.py
 
-matrix: $(READY)  ## Run the tests that depend on the libraries with each Python, and with TensorFlow 2.18 to 2.21
+matrix: $(READY)  ## Run the tests that depend on the libraries with each Python, the lowest versions, and TensorFlow 2.18 to 2.21
 	$(BIN)/python tests/matrix.py
 
-audit: $(READY)  ## Look the locked versions up in a database of known vulnerabilities
+audit: $(READY)  ## Look up the locked versions in a database of known vulnerabilities
 	$(BIN)/uv tool run pip-audit@2.10.1 --disable-pip --require-hashes -r requirements.txt
 
 lint: $(READY)  ## Check style and types
@@ -77,14 +77,14 @@ lock: $(READY)  ## Lock the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --all-extras --universal --python-version 3.10 \
 		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements.txt
 
-clean:  ## Remove what the other targets made
+clean:  ## Remove everything that the other targets created
 	rm -rf $(VENV) build
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null || { \
-		echo "This needs Python 3.10 to 3.13, but $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make PYTHON=python3.12 ..." >&2; \
+		echo "This needs Python 3.10 to 3.13, but $(PYTHON) is $$($(PYTHON) --version 2>&1); name a supported one: make PYTHON=python3.12 ..." >&2; \
 		exit 1; }
-	@echo "Setting up $(VENV) (the first time only; most of it is the download, and it takes 3 GB)"
+	@echo "Setting up $(VENV) (once; it downloads the packages, and takes 3 GB of disk)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@awk '/^[^ ]/ {own = /^uv==/} own' requirements.txt > $(VENV)/uv.txt
 	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --require-hashes -r $(VENV)/uv.txt

@@ -20,7 +20,7 @@ import tensorflow.compat.v1 as tf
 from growth import measure
 
 from vae_tf1 import build_vae
-from vae_tf1.cluster.processes import roles_here
+from vae_tf1.cluster.__main__ import roles_here
 
 HERE = Path(__file__).parent
 PLAIN = "vae_tf1, plain"

@@ -1,9 +1,9 @@
-"""How speed and memory change with batch size and hidden width, for this project and its peers.
+"""Measures how speed and memory change with batch size and hidden width, for this project and its peers.
 
     python benchmarks/growth.py [--rounds 3] [--seconds 1] [--sizes 100 128 ...] [--only NAME ...] [--out DIR]
 
-The contenders are those of `speed.py`, which take turns at each size in the same way. Into DIR (here, by default) go
-`growth.md` and `growth.png`.
+The contenders are those of `speed.py`, and take turns at each size in the same way. Writes `growth.md` and
+`growth.png` to DIR, by default this script's directory.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 from matplotlib.ticker import LogLocator
-from speed import CONTENDERS, started, write_data
+from speed import CONTENDERS, start_workers, write_data
 
 HERE = Path(__file__).parent
 OURS, PEERS = ("vae_tf1, compiled", "vae_tf1, plain"), ("JAX, lax.scan", "PyTorch, eager")
@@ -28,32 +28,32 @@ SIZES = [*((batch_size, 128) for batch_size in BATCH_SIZES), *((100, width) for 
 
 class Result(NamedTuple):
     rate: float  # iterations per second, median of the rounds
-    memory: float  # MB at most
+    memory: float  # peak, in MB
 
 
 def measure(batch_size: int, hidden_units: int, names: list[str], rounds: int, seconds: float) -> dict[str, Result]:
-    """The results of those that could be had, from rounds that take the fastest about so many seconds."""
+    """Measures the contenders that are available, in rounds that take the fastest one roughly `seconds`."""
     per_round = max(5, min(2000, round(seconds * 1e7 / (batch_size * hidden_units))))
     with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
         path = Path(temporary) / "data.npz"
         write_data(path, rounds, per_round, batch_size, hidden_units)
-        workers = started(names, path, stack)
+        workers = start_workers(names, path, stack)
         rates: dict[str, list[float]] = {name: [] for name in workers}
         for begin in range(1, 1 + rounds * per_round, per_round):
             for name, worker in workers.items():
                 rates[name].append(per_round / worker.ask("train", begin, begin + per_round))
         results = {name: Result(statistics.median(rates[name]), workers[name].ask("memory")) for name in workers}
-    said = ", ".join(f"{name} {result.rate:.1f}" for name, result in results.items())
-    print(f"Batch size {batch_size}, width {hidden_units}, {per_round} iterations a round: {said}", flush=True)
+    rates_text = ", ".join(f"{name} {result.rate:.1f}" for name, result in results.items())
+    print(f"Batch size {batch_size}, width {hidden_units}, {per_round} iterations per round: {rates_text}", flush=True)
     return results
 
 
 def contenders_in(results: dict[tuple[int, int], dict[str, Result]]) -> list[str]:
-    """Those that have a result at any size."""
+    """Returns the contenders that have a result at any size."""
     return [name for name in COLOURS if any(name in of for of in results.values())]
 
 
-def table(results: dict[tuple[int, int], dict[str, Result]]) -> str:
+def make_table(results: dict[tuple[int, int], dict[str, Result]]) -> str:
     names = contenders_in(results)
     lines = [
         f"| batch size | hidden width | {' | '.join(f'{name}: iterations/s (MB)' for name in names)} | compiled: × the "
@@ -71,11 +71,11 @@ def table(results: dict[tuple[int, int], dict[str, Result]]) -> str:
             has_both = ours in of and others
             cells.append(f"{of[ours].rate / max(of[name].rate for name in others):.2f}" if has_both else "")
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", f"Medians. Absolute numbers are those of one machine ({os.cpu_count()} cores, no GPU)."]
+    lines += ["", f"Medians, measured on one machine ({os.cpu_count()} cores, no GPU)."]
     return "\n".join(lines) + "\n"
 
 
-def chart(results: dict[tuple[int, int], dict[str, Result]], path: Path) -> None:
+def draw_chart(results: dict[tuple[int, int], dict[str, Result]], path: Path) -> None:
     figure, axes = plt.subplots(2, 2, figsize=(9, 6.5), layout="constrained", sharex="col")
     for name in contenders_in(results):
         measured = sorted(size for size, of in results.items() if name in of)
@@ -100,7 +100,7 @@ def chart(results: dict[tuple[int, int], dict[str, Result]], path: Path) -> None
             axes[row, column].grid(alpha=0.3)
             axes[row, column].yaxis.set_major_formatter("{x:,.0f}")
         axes[1, column].set_ylim(0)
-        if not axes[0, column].lines:  # there is no scale for nothing
+        if not axes[0, column].lines:  # a logarithmic scale needs data
             continue
         axes[0, column].set_yscale("log")
         axes[0, column].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -113,9 +113,9 @@ def chart(results: dict[tuple[int, int], dict[str, Result]], path: Path) -> None
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3, help="for each size")
-    parser.add_argument("--seconds", type=float, default=1, help="of the fastest contender in a round, about")
-    parser.add_argument("--sizes", type=int, nargs="+", help="batch size and hidden width, in turns")
+    parser.add_argument("--rounds", type=int, default=3, help="per size")
+    parser.add_argument("--seconds", type=float, default=1, help="approximate length of the fastest contender's round")
+    parser.add_argument("--sizes", type=int, nargs="+", help="pairs: batch size, hidden width, batch size, ...")
     parser.add_argument("--only", nargs="+", choices=COLOURS, default=list(COLOURS), metavar="NAME")
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
@@ -125,8 +125,8 @@ def main() -> None:
         for batch_size, hidden_units in sizes
     }
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "growth.md").write_text(table(results))
-    chart(results, options.out / "growth.png")
+    (options.out / "growth.md").write_text(make_table(results))
+    draw_chart(results, options.out / "growth.png")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""How long it takes until the first reconstructions stand there.
+"""Measures the time from starting Python to the first picture of reconstructions.
 
     python benchmarks/startup.py [--rounds 5] [--out DIR]
 
-Each round is a fresh process that stops the time at each step. Into DIR (here, by default) goes `startup.md`.
+Each round is a fresh process that times every step. Writes `startup.md` to DIR, by default this script's directory.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-# What a user's program does; `tf` alone first, so that what the package adds to it can be told.
+# A user's program. It imports TensorFlow first, to separate what this package adds.
 STEPS = """
 import json, os, sys, time
 start = time.perf_counter()
@@ -24,28 +24,28 @@ def lap(step):
     times[step] = time.perf_counter() - start
     start = time.perf_counter()
 import tensorflow
-lap("TensorFlow is imported")
+lap("import TensorFlow")
 import matplotlib; matplotlib.use("agg")
 import vae_tf1, tensorflow.compat.v1 as tf
-lap("vae_tf1 is imported, in addition")
+lap("import vae_tf1")
 data = vae_tf1.read_data_sets(sys.argv[1], seed=0)
-lap("the data is read")
+lap("read the data")
 with tf.Graph().as_default():
     vae = vae_tf1.build_vae(seed=0)
-    lap("the graph is built")
+    lap("build the graph")
     compiled = sys.argv[2] == "compiled"
     with tf.Session(config=vae_tf1.session_config(compiled=compiled)) as sess:
         report = next(vae_tf1.train(sess, vae, data, compiled=compiled))
-        lap("the first report is there")
+        lap("train to the first report")
         figure = vae_tf1.visualize_row(report.images, report.reconstructions)
-        lap("its reconstructions are drawn")
-times["since TensorFlow was imported"] = sum(times.values()) - times["TensorFlow is imported"]
+        lap("draw its reconstructions")
+times["all but importing TensorFlow"] = sum(times.values()) - times["import TensorFlow"]
 print(json.dumps(times))
 """
 
 
 def measure(rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Seconds of each step, in each round, for both loops."""
+    """Returns the seconds of each step in each round, for both loops."""
     data = os.environ.get("VAE_TF1_DATA_DIR") or HERE.parent / "data"
     seconds: dict[str, dict[str, list[float]]] = {"plain": {}, "compiled": {}}
     for _ in range(rounds):
@@ -58,16 +58,15 @@ def measure(rounds: int) -> dict[str, dict[str, list[float]]]:
     return seconds
 
 
-def table(seconds: dict[str, dict[str, list[float]]]) -> str:
-    lines = ["| until | " + " | ".join(f"{loop}, s" for loop in seconds) + " |", "|---|" + "---|" * len(seconds)]
+def make_table(seconds: dict[str, dict[str, list[float]]]) -> str:
+    lines = ["| step | " + " | ".join(f"{loop}, s" for loop in seconds) + " |", "|---|" + "---|" * len(seconds)]
     for step in seconds["plain"]:
         cells = [f"{statistics.median(s[step]):.2f} ({min(s[step]):.2f}, {max(s[step]):.2f})" for s in seconds.values()]
         lines.append(f"| {step} | {' | '.join(cells)} |")
-    rounds = len(seconds["plain"]["the data is read"])
+    rounds = len(seconds["plain"]["read the data"])
     lines += [
         "",
-        f"Median (lowest, highest) of {rounds} fresh processes. Absolute times are those of one machine "
-        f"({os.cpu_count()} cores, no GPU).",
+        f"Median (lowest, highest) of {rounds} fresh processes on one machine ({os.cpu_count()} cores, no GPU).",
     ]
     return "\n".join(lines) + "\n"
 
@@ -77,7 +76,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
-    text = table(measure(options.rounds))
+    text = make_table(measure(options.rounds))
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "startup.md").write_text(text)
     print(text)

@@ -1,8 +1,8 @@
-"""Other models than the notebook's in both loops, and log-likelihoods beside the matrix products that they are made of.
+"""Measures the models of notebooks/variations.ipynb in both loops, and `log_likelihood` against its matrix products.
 
     python benchmarks/variations.py [--rounds 3] [--iterations 200] [--images 10000] [--out DIR]
 
-Each runs in a process of its own, round by round. Into DIR (here, by default) goes `variations.md`.
+Each measurement is a fresh process. Writes `variations.md` to DIR, by default this script's directory.
 """
 
 import argparse
@@ -21,7 +21,7 @@ SAMPLES = 500
 
 
 def build(name: str):
-    """The models of notebooks/variations.ipynb."""
+    """Builds one of `MODELS`."""
     import tensorflow.compat.v1 as tf
     import tensorflow_probability as tfp
     import tf_slim as slim
@@ -46,7 +46,7 @@ def build(name: str):
     return vae_tf1.build_vae(seed=0, **arguments.get(name, {"encoder": encoder, "decode": decode}))
 
 
-def open_and_read(loop: str):
+def open_and_read(loop: str):  # imports here, because a session's settings are those of its process
     import vae_tf1  # before TensorFlow, whose messages it holds back  # isort: skip
     import tensorflow.compat.v1 as tf
 
@@ -56,7 +56,7 @@ def open_and_read(loop: str):
 
 
 def training(loop: str, name: str, iterations: int) -> float:
-    """Iterations per second."""
+    """Returns iterations per second."""
     vae_tf1, sess, data = open_and_read(loop)
     reports = vae_tf1.train(sess, build(name), data, 10**6, report_every=iterations, compiled=loop == "compiled")
     next(reports)
@@ -66,7 +66,7 @@ def training(loop: str, name: str, iterations: int) -> float:
 
 
 def likelihood(loop: str, images: int) -> float:
-    """Seconds for the test images, in a process whose first session was configured for this loop."""
+    """Returns the seconds for test images, in a process whose first session was configured for this loop."""
     vae_tf1, sess, data = open_and_read(loop)
     vae = build(MODELS[0])
     for _ in vae_tf1.train(sess, vae, data, 1, compiled=loop == "compiled"):
@@ -78,7 +78,7 @@ def likelihood(loop: str, images: int) -> float:
 
 
 def products(library: str, images: int) -> float:
-    """Seconds for the decoder's two products for as many samples, in NumPy, 50000 rows at a time."""
+    """Returns the seconds of the decoder's two products for the same samples, in NumPy, 50000 rows at a time."""
     import numpy as np
 
     shapes = [(50_000, 64), (64, 128), (128, 784)]
@@ -100,7 +100,7 @@ def measure(rounds: int, *arguments) -> float:
     return result
 
 
-def table(rounds: int, iterations: int, images: int) -> str:
+def make_table(rounds: int, iterations: int, images: int) -> str:
     lines = ["| model | plain: iterations/s | compiled: iterations/s | compiled / plain |", "|---|---|---|---|"]
     for name in MODELS:
         plain, compiled = (measure(rounds, "training", loop, name, iterations) for loop in LOOPS)
@@ -113,7 +113,8 @@ def table(rounds: int, iterations: int, images: int) -> str:
         lines.append(f"| `log_likelihood`, first session for the {loop} loop | {seconds:.1f} | {seconds / alone:.2f} |")
     lines += [
         "",
-        f"{images} images, {SAMPLES} samples each. Medians of {rounds}; one machine ({os.cpu_count()} cores, no GPU).",
+        f"{images} images, {SAMPLES} samples each. "
+        f"Medians of {rounds}, measured on one machine ({os.cpu_count()} cores, no GPU).",
     ]
     return "\n".join(lines) + "\n"
 
@@ -131,7 +132,7 @@ def main() -> None:
         functions: dict[str, Callable[..., float]] = {f.__name__: f for f in (training, likelihood, products)}
         print(functions[what](loop, *name, int(count)))
         return
-    text = table(options.rounds, options.iterations, options.images)
+    text = make_table(options.rounds, options.iterations, options.images)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "variations.md").write_text(text)
     print(text)

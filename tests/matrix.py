@@ -1,9 +1,12 @@
-"""Runs the tests that depend on the libraries with the locked packages on each Python, and with each TensorFlow.
+"""Runs the tests that depend on the libraries in several environments: each Python, each TensorFlow, lowest versions.
 
-    python tests/matrix.py [NAME ...]      # such as "locked 3.12" or "tensorflow 2.17"; all from 2.18 on by default
+    python tests/matrix.py [NAME ...]      # such as "locked 3.12", "lowest" or "tensorflow 2.17"
 
-A TensorFlow comes with what a plain installation picks beside it. Each environment is in build/matrix/, with its output
-beside it; a table of the results comes last. Pythons are those of pyenv or PATH; uv makes the environments.
+By default, all rows but TensorFlow 2.15 to 2.17, which need constraints of their own. "locked" has the versions of
+requirements.txt; "lowest" the lowest versions that pyproject.toml allows, of all dependencies together; the others have
+what a plain installation selects for that TensorFlow. The environments and the tests' output are written to
+build/matrix/, and a table of the results is printed at the end. Pythons come from pyenv or PATH; uv makes the
+environments.
 """
 
 import os
@@ -12,27 +15,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build" / "matrix"
-PYTHON_OF_PLAIN = "3.12"  # 2.15 has 3.11 at most
-# What belongs to each TensorFlow; from 2.18 on, nothing has to be said.
-PLAIN = {
-    "2.15": ["tensorflow-probability==0.23.*"],
-    "2.16": ["tensorflow-probability==0.24.*"],
-    "2.17": ["tensorflow-probability==0.24.*"],
-    "2.18": [],
-    "2.19": [],
-    "2.20": [],
-}
-ROWS: dict[str, tuple[str, str | None]] = {
-    f"locked {python}": (python, None) for python in ("3.10", "3.11", "3.12", "3.13")
-}
-ROWS |= {
-    f"tensorflow {tensorflow}": (PYTHON_OF_PLAIN if tensorflow > "2.15" else "3.11", tensorflow) for tensorflow in PLAIN
-}
 TESTS = [
-    *(f"tests/test_{name}.py" for name in ("parity", "model", "saved_model")),
+    *(f"tests/test_{name}.py" for name in ("parity", "model", "saved_model", "visualize")),
     *(f"tests/training/test_{name}.py" for name in ("numerics", "compiled")),
     "tests/data/test_input_data.py",
     "tests/tensorflow1/test_tensorflow1.py",
@@ -41,18 +29,50 @@ TESTS = [
 SHOWN = ("tensorflow", "tensorflow-probability", "tf-keras", "numpy", "protobuf")
 
 
-def python_of(minor: str) -> str | None:
+class Row(NamedTuple):
+    python: str
+    installs: list[list[str]]  # the arguments of uv pip, one command after another
+    by_default: bool = True
+    pytest_options: tuple[str, ...] = ()
+
+
+def plain_row(tensorflow: str, probability: str | None = None, python: str = "3.12") -> Row:
+    pins = [f"tensorflow=={tensorflow}.*"] + ([f"tensorflow-probability=={probability}.*"] if probability else [])
+    return Row(python, [["install", *pins, "--editable", ".[dev,notebook]"]], by_default=probability is None)
+
+
+LOCKED = [
+    ["sync", "--require-hashes", "requirements.txt"],
+    ["install", "--no-deps", "--no-build-isolation", "--editable", "."],
+]
+LOWEST = [
+    ["install", "--resolution", "lowest-direct", "--editable", "."],
+    ["install", "--editable", ".[dev,notebook]"],  # the tools of the tests, beside what is there
+]
+ROWS = {f"locked {python}": Row(python, LOCKED) for python in ("3.10", "3.11", "3.12", "3.13")} | {
+    # Versions of 2023 call what their newer dependencies deprecate.
+    "lowest": Row("3.10", LOWEST, pytest_options=("-W", "ignore::DeprecationWarning")),
+    "tensorflow 2.15": plain_row("2.15", "0.23", python="3.11"),
+    "tensorflow 2.16": plain_row("2.16", "0.24"),
+    "tensorflow 2.17": plain_row("2.17", "0.24"),
+    "tensorflow 2.18": plain_row("2.18"),
+    "tensorflow 2.19": plain_row("2.19"),
+    "tensorflow 2.20": plain_row("2.20"),
+}
+
+
+def find_python(minor: str) -> str | None:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     found = sorted(pyenv.glob(f"versions/{minor}.*/bin/python"))
     return str(found[-1]) if found else shutil.which(f"python{minor}")
 
 
-def run(name: str) -> list[str]:
-    """The versions that a row got, and what pytest says at its end."""
-    minor, tensorflow = ROWS[name]
-    interpreter = python_of(minor)
+def run_row(name: str) -> list[str]:
+    """Makes the environment of a row and runs the tests; returns its versions, and the last line of pytest."""
+    row = ROWS[name]
+    interpreter = find_python(row.python)
     if interpreter is None:
-        return ["-"] * len(SHOWN) + [f"FAILED: there is no Python {minor}"]
+        return ["-"] * len(SHOWN) + [f"FAILED: there is no Python {row.python}"]
     directory = BUILD / name.replace(" ", "-")
     python = directory / "bin" / "python"
 
@@ -61,28 +81,23 @@ def run(name: str) -> list[str]:
         return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
 
     uv("venv", "--clear", "--python", interpreter, directory)
-    if tensorflow is None:
-        uv("pip", "sync", "--compile-bytecode", "--python", python, "--require-hashes", "requirements.txt")
-        uv("pip", "install", "--python", python, "--no-deps", "--no-build-isolation", "--editable", ".")
-    else:
-        pins = [f"tensorflow=={tensorflow}.*", *PLAIN[tensorflow]]
-        uv("pip", "install", "--compile-bytecode", "--python", python, *pins, "--editable", ".[dev,notebook]")
+    for action, *arguments in row.installs:
+        uv("pip", action, "--compile-bytecode", "--python", python, *arguments)
     installed = dict(line.split("==") for line in uv("pip", "freeze", "--python", python, "--exclude-editable").split())
     output = BUILD / f"{directory.name}.log"
     with output.open("w") as log:
-        tests = subprocess.run(
-            [python, "-m", "pytest", *TESTS], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False
-        )
+        command = [str(python), "-m", "pytest", *row.pytest_options, *TESTS]
+        tests = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False)
     last = output.read_text().strip().splitlines()[-1]
-    said = re.sub(r" \(.*\)$", "", last.strip("= "))
-    return [*(installed[package] for package in SHOWN), f"FAILED: {said}" if tests.returncode else said]
+    summary = re.sub(r" \(.*\)$", "", last.strip("= "))
+    return [*(installed[package] for package in SHOWN), f"FAILED: {summary}" if tests.returncode else summary]
 
 
 def main(names: list[str]) -> int:
     BUILD.mkdir(parents=True, exist_ok=True)
     table = [["", *SHOWN, "tests"]]
-    for name in names or [name for name in ROWS if name.startswith("locked") or not PLAIN[name.split()[1]]]:
-        table.append([name, *run(name)])
+    for name in names or [name for name, row in ROWS.items() if row.by_default]:
+        table.append([name, *run_row(name)])
         print(" ".join(table[-1]), flush=True)
     widths = [max(map(len, column)) for column in zip(*table)]
     print()

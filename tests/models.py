@@ -70,6 +70,7 @@ def from_pieces(*, resource_variables=True, gaussian=False, bounded=False) -> va
         kl_divergence=kl_divergence,
         loss=loss,
         train_step=train_step,
+        inputs=(lambda images, labels: {x: vae_tf1.binarize(images)}) if gaussian else None,
     )
 
 

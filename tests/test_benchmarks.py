@@ -47,7 +47,7 @@ def test_variations(tmp_path):
 
 @pytest.mark.slow
 def test_startup(tmp_path):
-    assert "| its reconstructions are drawn | " in run("startup.py", "--rounds", "1", out=tmp_path)
+    assert "| draw its reconstructions | " in run("startup.py", "--rounds", "1", out=tmp_path)
 
 
 @pytest.mark.slow

@@ -95,8 +95,14 @@ def test_what_builders_return_is_checked(graph):
         build_vae(encoder=lambda x: [x, x])
     with tf.variable_scope("other"), pytest.raises(TypeError, match=r"other than the pair \(x_logits, x_dist\)"):
         build_vae(decode=lambda z: z)
-    with tf.variable_scope("normal"), pytest.raises(TypeError, match="decode returned a Normal, but build_vae trains"):
+    with tf.variable_scope("normal"), pytest.raises(ValueError, match="decode returned a Normal over 64 pixels"):
         build_vae(decode=lambda z: (z, tfp.distributions.Normal(z, 1.0)))
+    with tf.variable_scope("tensor"), pytest.raises(TypeError, match="decode returned a SymbolicTensor for x_dist"):
+        build_vae(decode=lambda z: (z, z))
+    with tf.variable_scope("prior"), pytest.raises(TypeError, match="prior is a str; pass a distribution"):
+        build_vae(prior="uniform")
+    with tf.variable_scope("width"), pytest.raises(ValueError, match=r"latent_dimensions is 10, .* 2 \* 10 columns"):
+        build_vae(encoder=lambda x: x[:, :8], latent_dimensions=10)
     for wrong in {"beta": -1.0}, {"hidden_units": 0}, {"image_pixels": None}:
         with pytest.raises(ValueError, match=f"{next(iter(wrong))} is .*; pass"):
             build_vae(**wrong)

@@ -91,7 +91,7 @@ def readme_code() -> list[str]:
 def test_readme_code_runs(directory):
     """Each block alone, that is with no name of another one, but in one process."""
     blocks = readme_code()
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     programs = [block.replace("20_000", "20") for block in blocks]
     run("\n".join(f"exec({program!r}, {{}})" for program in programs), directory)
     assert (directory / "model" / "saved_model.pb").exists()
@@ -120,5 +120,5 @@ def test_unsupported_python_gets_one_sentence(tmp_path):
     )
     assert done.returncode != 0
     assert "This needs Python 3.10 to 3.13, but" in done.stderr
-    assert "is Python 3.9.18; name another" in done.stderr
+    assert "is Python 3.9.18; name a supported one" in done.stderr
     assert not (tmp_path / ".venv").exists()

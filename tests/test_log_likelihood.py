@@ -131,7 +131,7 @@ def test_an_interrupt_does_not_wait_for_the_rest(session, vae, digits, monkeypat
     def interrupt(self, count):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(vae_tf1.evaluation.tqdm, "update", interrupt)
+    monkeypatch.setattr(vae_tf1.likelihood.tqdm, "update", interrupt)
     with pytest.raises(KeyboardInterrupt):
         log_likelihood(session, vae, np.tile(digits.test.images[:1000], [100, 1]), 2_000)
 

@@ -116,7 +116,7 @@ def test_a_grid_refuses_other_shapes_and_ranges(many):
         visualize_grid(many.reshape(3, 4, 784) + 1, "")
     with pytest.raises(ValueError, match=r"\[12, 784\], not \[rows, columns, pixels\]"):
         visualize_grid(many, "")
-    with pytest.raises(ValueError, match="700 pixels per image, which is no square"):
+    with pytest.raises(ValueError, match="700 pixels per image, which is not a square"):
         visualize_grid(many.reshape(3, 4, 784)[..., :700], "")
 
 

@@ -3,9 +3,10 @@
 from vae_tf1 import _startup as _startup  # first: it is what imports TensorFlow  # isort: skip
 from vae_tf1 import input_data
 from vae_tf1.build import build_vae
-from vae_tf1.evaluation import Estimate, Evaluation, evaluate, kl_per_dimension, log_likelihood
+from vae_tf1.evaluation import Estimate, Evaluation, evaluate, kl_per_dimension
 from vae_tf1.graph.sessions import session_config
 from vae_tf1.input_data import DataSet, Datasets, binarize, read_data_sets
+from vae_tf1.likelihood import log_likelihood
 from vae_tf1.model import NegativeElbo, decode, decoder, encoder, negative_elbo, optimizer, sample_latent
 from vae_tf1.saved_model import export_saved_model
 from vae_tf1.tf1_seeds import use_tf1_seeds

@@ -68,7 +68,26 @@ def import_tensorflow() -> None:
             del os.environ[LOG_LEVEL]
 
 
+def restore_names_for_tf_slim() -> None:
+    """Puts back the names that tf-slim takes from TensorFlow's modules of 2021, where these no longer have them."""
+    import tensorflow.compat.v1 as tf
+    from tensorflow.python.framework import ops
+    from tensorflow.python.ops import array_ops, control_flow_ops, variable_scope
+
+    for module, names in (
+        (ops, ("Tensor", "IndexedSlices")),
+        (control_flow_ops, ("cond", "case", "while_loop", "Assert")),
+        (array_ops, ("stack", "unstack")),
+    ):
+        for name in names:
+            if not hasattr(module, name):
+                setattr(module, name, getattr(tf, name))
+    if not hasattr(variable_scope, "variable"):
+        variable_scope.variable = tf.Variable
+
+
 import_tensorflow()
+restore_names_for_tf_slim()
 with contextlib.suppress(PackageNotFoundError):  # a nightly build has another name
     check_tensorflow_probability(sys.modules["tensorflow"].__version__, version("tensorflow-probability"))
 # TensorFlow warns tf-slim about this at every layer; the caller of tf-slim cannot do anything about it.

@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 
 from vae_tf1 import model
+from vae_tf1.inputs import bernoulli_of
 from vae_tf1.tf1_seeds import use_tf1_seeds
 from vae_tf1.vae import VAE
 
@@ -17,6 +18,7 @@ def build_vae(
     seed=None,
     encoder=model.encoder,
     decode=model.decode,
+    prior=None,
     beta=1.0,
     optimizer=None,
     hidden_units=128,
@@ -29,8 +31,12 @@ def build_vae(
         seed: graph-level seed; weights and noise are then those of TensorFlow 1.15 with
             `tf.set_random_seed(seed)`. None keeps the graph's seed, if it has one.
         encoder: from images, float32 [N, P], to `mu_logvar`, float32 [N, 2 * D].
-        decode: from z, float32 [N, D], to `(x_logits, x_dist)`, logits float32 [N, P] and the Bernoulli distribution
-            they parameterize. (For another likelihood, put a `VAE` together by hand.)
+        decode: from z, float32 [N, D], to `(x_logits, x_dist)`: float32 tensor [N, ...], and the distribution over the
+            pixels that it parameterizes, of tensorflow-probability, batch shape [N, P] or [N]. Images are binarized
+            where this is Bernoulli, and fed as they are where it is another one.
+        prior: p(z), a distribution of tensorflow-probability over [D] or, with batch shape [D], over each dimension; or
+            a function that returns one, called when the encoder has been built, which may use the encoder's weights
+            (`with tf.variable_scope("encoder", reuse=True):`). Its trainable parameters are trained. None is N(0, I).
         beta: weight of the KL divergence in `loss` (Higgins et al. 2017, "beta-VAE", eq. 4); a number, or a scalar
             tensor, such as a schedule.
         optimizer: any `tf.train.Optimizer`; None is `tf.train.AdamOptimizer()`. It counts its steps in the graph's
@@ -47,19 +53,16 @@ def build_vae(
 
     Raises:
         RuntimeError: TensorFlow executes eagerly, so there is no graph to build in.
-        TypeError: `optimizer` is not a `tf.train.Optimizer`, or `encoder` or `decode` does not return tensors.
+        TypeError: `optimizer` is not a `tf.train.Optimizer`, `prior` or `x_dist` is not a distribution, or `encoder` or
+            `decode` does not return tensors.
         ValueError: the graph already has such a model, `latent_dimensions` is given with a custom encoder, or what
             `encoder` or `decode` returns does not fit.
     """
     _check_arguments(beta, optimizer, hidden_units, image_pixels)
+    _check_width_is_used(encoder, latent_dimensions)
     prefix = _check_no_model_yet()
     if encoder is model.encoder:
         encoder = functools.partial(encoder, hidden_units=hidden_units, latent_dimensions=latent_dimensions)
-    elif latent_dimensions != LATENT_DIMENSIONS:
-        raise ValueError(
-            f"latent_dimensions is {latent_dimensions}, but only the built-in encoder takes it; "
-            f"let your own encoder return 2 * {latent_dimensions} columns instead."
-        )
     if decode is model.decode:
         decode = functools.partial(decode, hidden_units=hidden_units, image_pixels=image_pixels)
     if seed is not None:
@@ -70,19 +73,15 @@ def build_vae(
     # Resource variables, which XLA compiles, even where `tf.disable_v2_behavior()` has turned them off.
     with tf.variable_scope("encoder", use_resource=True):
         mu_logvar = _checked_posterior(encoder(x))
+    prior = _checked_prior(prior() if callable(prior) else prior)
     with tf.variable_scope("decoder", use_resource=True):
         z = model.sample_latent(mu_logvar)
-        x_logits, x_dist = _checked_likelihood(decode(z))
+        x_logits, x_dist = _checked_likelihood(decode(z), image_pixels)
         x_hat = _sample_image(x_logits, x_dist)
     with tf.variable_scope("unlabeled"), tf.variable_scope("optimizer"):
-        loss, reconstruction, kl_divergence = model.negative_elbo(x_logits, x, mu_logvar)
-        if tf.is_tensor(beta) or beta != 1:
-            weight = tf.convert_to_tensor(beta, tf.float32, name="beta")
-            loss = tf.reduce_mean(reconstruction + weight * kl_divergence)
-        inside = rf"{prefix}(encoder|decoder)(_\d+)?/"
-        for penalty in tf.losses.get_regularization_losses(inside):
-            loss += penalty
-        with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS, inside)):
+        terms, densities = _negative_elbo(x, mu_logvar, z, x_logits, x_dist, prior)
+        loss = _add_penalties(terms, beta, prefix)
+        with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS, _inside(prefix))):
             train_step = model.minimize(loss, optimizer, tf.train.get_global_step())
     use_tf1_seeds(tf.get_default_graph().get_operations()[operations_before:])
     return VAE(
@@ -92,11 +91,54 @@ def build_vae(
         x_logits=x_logits,
         x_dist=x_dist,
         x_hat=x_hat,
-        reconstruction=reconstruction,
-        kl_divergence=kl_divergence,
+        reconstruction=terms.reconstruction,
+        kl_divergence=terms.kl_divergence,
         loss=loss,
         train_step=train_step,
+        **densities,
+        inputs=None if bernoulli_of(x_dist) is not None else lambda images, labels: {x: images},
     )
+
+
+def _negative_elbo(x, mu_logvar, z, x_logits, x_dist, prior) -> tuple[model.NegativeElbo, dict[str, tf.Tensor]]:
+    """The negative ELBO, and the log-densities of a prior that is not N(0, I)."""
+    if prior is None and bernoulli_of(x_dist) is not None:
+        return model.negative_elbo(x_logits, x, mu_logvar), {}
+    if bernoulli_of(x_dist) is not None:
+        reconstruction = model.cross_entropy(x_logits, x)
+    else:
+        reconstruction = -_sum_to_rows(x_dist.log_prob(x))
+    if prior is None:
+        kl_divergence, densities = model.kl_to_standard_gaussian(mu_logvar), {}
+    else:
+        mu, logvar = tf.split(mu_logvar, num_or_size_splits=2, axis=1)
+        posterior = tfp.distributions.MultivariateNormalDiag(mu, tf.exp(0.5 * logvar))
+        densities = {"log_prior": _sum_to_rows(prior.log_prob(z)), "log_posterior": posterior.log_prob(z)}
+        try:
+            kl_divergence = tfp.distributions.kl_divergence(posterior, prior)
+        except NotImplementedError:  # no closed form: the unbiased estimate from the z of each image
+            kl_divergence = densities["log_posterior"] - densities["log_prior"]
+    return model.NegativeElbo(tf.reduce_mean(reconstruction + kl_divergence), reconstruction, kl_divergence), densities
+
+
+def _sum_to_rows(log_prob):
+    """[N] from log-densities [N] of whole rows, or [N, ...] of their parts."""
+    return tf.reduce_sum(log_prob, axis=list(range(1, log_prob.shape.rank)))
+
+
+def _add_penalties(terms: model.NegativeElbo, beta, prefix: str):
+    """The loss: the negative ELBO with its KL divergence weighted by `beta`, plus the regularization losses."""
+    loss = terms.loss
+    if tf.is_tensor(beta) or beta != 1:
+        weight = tf.convert_to_tensor(beta, tf.float32, name="beta")
+        loss = tf.reduce_mean(terms.reconstruction + weight * terms.kl_divergence)
+    for penalty in tf.losses.get_regularization_losses(_inside(prefix)):
+        loss += penalty
+    return loss
+
+
+def _inside(prefix: str) -> str:
+    return rf"{prefix}(encoder|decoder)(_\d+)?/"
 
 
 def _check_arguments(beta, optimizer, hidden_units, image_pixels) -> None:
@@ -113,6 +155,14 @@ def _check_arguments(beta, optimizer, hidden_units, image_pixels) -> None:
     if optimizer is not None and not isinstance(optimizer, tf.train.Optimizer):
         raise TypeError(
             f"optimizer is a {type(optimizer).__name__}; pass a tf.train.Optimizer of tensorflow.compat.v1."
+        )
+
+
+def _check_width_is_used(encoder, latent_dimensions) -> None:
+    if encoder is not model.encoder and latent_dimensions != LATENT_DIMENSIONS:
+        raise ValueError(
+            f"latent_dimensions is {latent_dimensions}, but only the built-in encoder takes it; "
+            f"let your own encoder return 2 * {latent_dimensions} columns instead."
         )
 
 
@@ -136,17 +186,29 @@ def _checked_posterior(mu_logvar):
     return mu_logvar
 
 
-def _checked_likelihood(decoded):
+def _checked_prior(prior):
+    if prior is not None and not isinstance(prior, tfp.distributions.Distribution):
+        raise TypeError(
+            f"prior is a {type(prior).__name__}; pass a distribution of tensorflow_probability, or a function that "
+            "returns one."
+        )
+    return prior
+
+
+def _checked_likelihood(decoded, image_pixels: int):
     if not isinstance(decoded, tuple | list) or len(decoded) != 2 or not tf.is_tensor(decoded[0]):
         raise TypeError("decode returned something other than the pair (x_logits, x_dist); return both.")
     x_logits, x_dist = decoded
-    base = x_dist
-    while isinstance(base, tfp.distributions.Independent):
-        base = base.distribution
-    if not isinstance(base, tfp.distributions.Bernoulli | tf.distributions.Bernoulli):
+    if bernoulli_of(x_dist) is None and not isinstance(x_dist, tfp.distributions.Distribution):
         raise TypeError(
-            f"decode returned a {type(x_dist).__name__}, but build_vae trains the likelihood of Bernoulli pixels; "
-            "return tfp.distributions.Bernoulli(logits=x_logits), or put a VAE together by hand."
+            f"decode returned a {type(x_dist).__name__} for x_dist; return a distribution of tensorflow_probability, "
+            "such as tfp.distributions.Bernoulli(logits=x_logits, dtype=tf.float32)."
+        )
+    shape = x_dist.batch_shape.concatenate(x_dist.event_shape)
+    if shape.rank and shape[-1] not in (None, image_pixels):
+        raise ValueError(
+            f"decode returned a {type(x_dist).__name__} over {shape[-1]} pixels, but image_pixels is {image_pixels}; "
+            "return one logit for each pixel, or one value of another likelihood."
         )
     return x_logits, x_dist
 

@@ -1,4 +1,4 @@
-"""MNIST as `tensorflow.examples.tutorials.mnist.input_data` gave it.
+"""Reads MNIST as `tensorflow.examples.tutorials.mnist.input_data` did.
 
 An old notebook changes one line:
 
@@ -6,15 +6,18 @@ An old notebook changes one line:
     mnist = input_data.read_data_sets("MNIST_data/", one_hot=True)
     images, labels = mnist.train.next_batch(100)
 
-Pixels are float32 in [0, 1]. With a seed, batches are those of TensorFlow 1.15, byte for byte.
+Pixels are float32 in [0, 1]. With a seed, batches equal TensorFlow 1.15's byte for byte.
 """
 
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vae_tf1.data import base as base
-from vae_tf1.data.data_set import NUM_CLASSES, DataSet, Datasets, generator, graph_seed, image_dtype
+from vae_tf1.data.data_set import NUM_CLASSES, DataSet, Datasets, graph_seed, image_dtype, seed_generator
 from vae_tf1.data.data_set import binarize as binarize
 from vae_tf1.data.idx import IDX_FILES as IDX_FILES
 from vae_tf1.data.idx import read_idx, read_idx_files
@@ -24,10 +27,10 @@ DEFAULT_SOURCE_URL = SOURCE_URL = MNIST_URL
 
 
 def read_data_sets(
-    train_dir,
+    train_dir: str | os.PathLike[str],
     fake_data: bool = False,
     one_hot: bool = False,
-    dtype=np.float32,
+    dtype: Any = np.float32,
     reshape: bool = True,
     validation_size: int = 5000,
     seed: int | None = None,
@@ -37,44 +40,45 @@ def read_data_sets(
 ) -> Datasets:
     """Reads MNIST, or any data set in the same four IDX files; arguments in the order of TensorFlow 1.15.
 
-    It is taken from the first of these that is there:
+    The first of these that exists is used:
 
-    1. the four `.gz` files in `train_dir` (`train-images-idx3-ubyte.gz` and so on; Fashion-MNIST's too), or what
-       tensorflow-datasets has prepared there;
+    1. the four `.gz` files in `train_dir` (`train-images-idx3-ubyte.gz` and so on; Fashion-MNIST's have the same
+       names), or MNIST that tensorflow-datasets has prepared there;
     2. the same in the directory that the environment variable VAE_TF1_DATA_DIR names;
-    3. a download of MNIST into `train_dir` (11.6 MB, checked), which tensorflow-datasets prepares there;
-    4. the built-in digits, when the files can't be downloaded (an unreachable host is detected within 5
-       seconds). They are not MNIST, and losses on the two are not comparable: a `UserWarning` says so.
+    3. a download of MNIST into `train_dir` (11.6 MB, with checksums), which tensorflow-datasets prepares there;
+    4. the built-in digits, if the download fails (an unreachable host is detected within 5 seconds). They are not
+       MNIST, and losses on the two are not comparable: a `UserWarning` says so.
 
     Args:
-        train_dir: directory of the data; made when there is something to download.
-        fake_data: three sets of 10000 placeholder examples, for `next_batch(n, fake_data=True)`; nothing is read.
-        one_hot: labels as float64 [N, 10] instead of uint8 [N].
-        dtype: of the images, float32 in [0, 1] or uint8 in 0 to 255 (TensorFlow's types are taken too).
-        reshape: images as [N, 784] instead of [N, 28, 28, 1]; files of images of another size give [N, rows * columns].
+        train_dir: directory of the data; created for a download.
+        fake_data: return three sets of 10000 placeholder examples, for `next_batch(n, fake_data=True)`; nothing is
+            read.
+        one_hot: return labels as float64 [N, 10] instead of uint8 [N].
+        dtype: type of the images: float32 in [0, 1], or uint8 in 0 to 255; TensorFlow's types are accepted too.
+        reshape: return images as [N, rows * columns], 784 for MNIST, instead of [N, rows, columns, 1].
         validation_size: how many rows, from the front of the train file, become the validation set.
-        seed: of the shuffling, by a generator of the three sets' own. With None the graph's seed is taken, if
-            `tf.set_random_seed` has set one, and NumPy's global generator shuffles, as in TensorFlow 1.15:
-            `np.random.seed` after reading fixes the batches too.
-        source_url: where to download the four files from into `train_dir`, unless they are there; such as the address
-            that Fashion-MNIST's README gives. They have no known checksums. The default is the list above.
-        source: "auto" is the list above; "mnist" takes nothing but MNIST; "builtin" is the built-in digits.
+        seed: seed of a private generator that shuffles all three sets. With None, as in TensorFlow 1.15, NumPy's
+            global generator shuffles them: the graph's seed (`tf.set_random_seed`) seeds it here if there is one, and
+            `np.random.seed` after reading determines the batches too.
+        source_url: where to download the four files from if `train_dir` lacks them, such as the address in
+            Fashion-MNIST's README. They have no known checksums. With the default, the list above applies.
+        source: "auto" follows the list above; "mnist" accepts nothing but MNIST; "builtin" reads the built-in digits.
 
     Returns:
         `Datasets` with `train` (55000 rows of MNIST), `validation` (5000), `test` (10000) and `name`.
 
     Raises:
         TypeError: `dtype` is neither float32 nor uint8.
-        ValueError: `source` or `validation_size` is not one of those above, a file is damaged, two
-            files do not belong together, or a file that was placed by hand does not have the checksum it should have.
-        OSError: `train_dir` is a file, can't be written, or holds only some of the four files; or, with
-            `source="mnist"` or a `source_url`, the files can't be downloaded.
+        ValueError: `source` or `validation_size` is not one of those above, a file is damaged, two files do not
+            belong together, or a file in `train_dir`/downloads/manual does not have MNIST's checksum.
+        OSError: `train_dir` is a file, can't be written, or holds only some of the four files; or the download failed
+            and `source` is "mnist" or there is a `source_url`.
     """
     dtype = image_dtype(dtype)
-    random_state = generator(seed)
+    random_state = seed_generator(seed)
     seed = graph_seed() if seed is None else seed
 
-    def data_set(images, labels):
+    def data_set(images: ArrayLike, labels: ArrayLike) -> DataSet:
         return DataSet(images, labels, fake_data, one_hot, dtype, reshape, random_state=random_state)
 
     if fake_data:
@@ -88,7 +92,8 @@ def read_data_sets(
     train_images, train_labels, test_images, test_labels = arrays
     if not 0 <= validation_size <= len(train_images):
         raise ValueError(
-            f"validation_size is {validation_size}; the train file of {name} has 0 to {len(train_images)} rows to give."
+            f"validation_size is {validation_size}; pass 0 to {len(train_images)}, "
+            f"the number of rows in the train file of {name}."
         )
     train_images, test_images = train_images[..., np.newaxis], test_images[..., np.newaxis]
     if one_hot:
@@ -102,52 +107,54 @@ def read_data_sets(
     )
 
 
-def load_mnist(train_dir="MNIST-data") -> Datasets:
-    """`read_data_sets` with its defaults, as `tensorflow.contrib.learn.datasets.mnist.load_mnist`."""
+def load_mnist(train_dir: str | os.PathLike[str] = "MNIST-data") -> Datasets:
+    """Reads MNIST with the defaults of `read_data_sets`, as `tensorflow.contrib.learn.datasets.mnist.load_mnist`."""
     return read_data_sets(train_dir)
 
 
 def load_dataset(name: str) -> Datasets:
-    """The data set "mnist", as `tensorflow.contrib.learn.datasets.load_dataset` gives it.
+    """Reads the data set "mnist", as `tensorflow.contrib.learn.datasets.load_dataset`.
 
     Raises:
-        ValueError: another one; scikit-learn has iris and its like.
+        ValueError: `name` is another one; scikit-learn has iris and similar ones.
     """
     if name != "mnist":
         raise ValueError(f'name is {name!r}; pass "mnist", or use sklearn.datasets for others.')
     return load_mnist()
 
 
-def extract_images(f) -> np.ndarray:
-    """The images of a gzip-compressed IDX file, as uint8 [N, rows, columns, 1].
+def extract_images(f: Any) -> np.ndarray:
+    """Reads the images of a gzip-compressed IDX file: uint8 [N, rows, columns, 1].
 
     Args:
-        f: a path, or a file that is open for reading bytes.
+        f: a path, or a file open for reading bytes.
 
     Raises:
-        ValueError: it is damaged, or has no images in it.
+        ValueError: it is damaged, or is not a file of images.
     """
     return read_idx(f, dimensions=3)[..., np.newaxis]
 
 
-def extract_labels(f, one_hot: bool = False, num_classes: int = NUM_CLASSES) -> np.ndarray:
-    """The labels of a gzip-compressed IDX file, as uint8 [N] or one-hot float64 [N, num_classes].
+def extract_labels(f: Any, one_hot: bool = False, num_classes: int = NUM_CLASSES) -> np.ndarray:
+    """Reads the labels of a gzip-compressed IDX file: uint8 [N], or one-hot float64 [N, num_classes].
 
     Args:
-        f: a path, or a file that is open for reading bytes.
+        f: a path, or a file open for reading bytes.
+        one_hot: whether to return them one-hot.
+        num_classes: width of one-hot labels.
 
     Raises:
-        ValueError: it is damaged, has no labels in it, or one of them is past the classes.
+        ValueError: it is damaged, is not a file of labels, or a label is not below `num_classes`.
     """
     labels = read_idx(f, dimensions=1)
     return dense_to_one_hot(labels, num_classes) if one_hot else labels
 
 
-def dense_to_one_hot(labels_dense: np.ndarray, num_classes: int) -> np.ndarray:
-    """Labels [N] as one-hot float64 [N, num_classes].
+def dense_to_one_hot(labels_dense: ArrayLike, num_classes: int) -> np.ndarray:
+    """Returns labels [N] as one-hot float64 [N, num_classes].
 
     Raises:
-        ValueError: a label is past the classes.
+        ValueError: a label is not below `num_classes`.
     """
     labels_dense = np.asarray(labels_dense)
     if labels_dense.size and labels_dense.max() >= num_classes:

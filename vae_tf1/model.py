@@ -128,12 +128,19 @@ def negative_elbo(x_logits, x, mu_logvar):
         ValueError: `x_logits` and `x` differ in shape.
     """
     _check_one_logit_per_pixel(x_logits, x)
-    # -log p(x|z) = -sum_i x_i log p_i + (1 - x_i) log(1 - p_i)
-    reconstruction = tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=x_logits), 1)
-    mu, logvar = tf.split(mu_logvar, num_or_size_splits=2, axis=1)
-    # KL = -1/2 sum_d 1 + logvar_d - mu_d^2 - exp(logvar_d)
-    kl_divergence = -0.5 * tf.reduce_sum(1.0 + logvar - tf.square(mu) - tf.exp(logvar), 1)
+    reconstruction, kl_divergence = cross_entropy(x_logits, x), kl_to_standard_gaussian(mu_logvar)
     return NegativeElbo(tf.reduce_mean(reconstruction + kl_divergence), reconstruction, kl_divergence)
+
+
+def cross_entropy(x_logits, x):
+    """-log p(x|z) of black-and-white pixels, [N] in nats: -sum_i x_i log p_i + (1 - x_i) log(1 - p_i)."""
+    return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=x_logits), 1)
+
+
+def kl_to_standard_gaussian(mu_logvar):
+    """KL(q(z|x) || N(0, I)), [N] in nats: -1/2 sum_d 1 + logvar_d - mu_d^2 - exp(logvar_d)."""
+    mu, logvar = tf.split(mu_logvar, num_or_size_splits=2, axis=1)
+    return -0.5 * tf.reduce_sum(1.0 + logvar - tf.square(mu) - tf.exp(logvar), 1)
 
 
 def optimizer(x_logits, x, mu_logvar):

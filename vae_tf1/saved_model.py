@@ -7,15 +7,20 @@ from pathlib import Path
 import tensorflow.compat.v1 as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 
-from vae_tf1._checks import as_path, check_session
+from vae_tf1._checks import as_path
 from vae_tf1._files import FilePath, write_aside
+from vae_tf1.graph.clone import GraphClone, Sources
+from vae_tf1.graph.walk import upstream_of
+from vae_tf1.inputs import constants
 from vae_tf1.training import interrupts
-from vae_tf1.vae import VAE, check_vae, clone_model
+from vae_tf1.vae import VAE, check_session, check_vae, clone_model
 
 _OWN_FILE = re.compile(r"(saved_model|fingerprint)\.pb|variables/variables\.(index|data-[0-9]{5}-of-[0-9]{5})")
 
 
-def export_saved_model(sess: tf.Session, vae: VAE, path: FilePath, *, overwrite: bool = False) -> None:
+def export_saved_model(
+    sess: tf.Session, vae: VAE, path: FilePath, *, overwrite: bool = False, feed: dict | None = None
+) -> None:
     """Writes a SavedModel with three signatures, each for any number N of rows; all tensors are float32.
 
     | signature | inputs | outputs |
@@ -34,6 +39,7 @@ def export_saved_model(sess: tf.Session, vae: VAE, path: FilePath, *, overwrite:
         vae: from `build_vae` or made by hand, in the graph of `sess`.
         path: directory to write to.
         overwrite: replace an existing SavedModel, once the new one is whole.
+        feed: values of other placeholders, such as {is_training: False}, which become part of the exported model.
 
     Raises:
         TypeError: `vae` is not a `VAE`, `sess` not a session, or `path` not a path.
@@ -46,7 +52,7 @@ def export_saved_model(sess: tf.Session, vae: VAE, path: FilePath, *, overwrite:
     if set(destination.as_posix()) & set("[\\"):
         raise ValueError(f"TensorFlow cannot load from {destination}; pass a path without brackets and backslashes.")
     check_vae(vae)
-    check_session(sess, vae.x.graph)
+    check_session(sess, vae)
 
     def make_way(present: Path) -> None:
         if not overwrite:
@@ -55,7 +61,7 @@ def export_saved_model(sess: tf.Session, vae: VAE, path: FilePath, *, overwrite:
             raise FileExistsError(f"{destination} is not a SavedModel of this package ({foreign}); pass another path.")
 
     with interrupts.defer(), write_aside(destination, "The SavedModel", "pass another path", make_way) as aside:
-        _write(sess, vae, aside)
+        _write(sess, vae, aside, feed)
 
 
 def _find_foreign(path: Path) -> str | None:
@@ -69,29 +75,54 @@ def _find_foreign(path: Path) -> str | None:
     return "saved_model.pb is missing" if files and "saved_model.pb" not in files else None
 
 
-def _write(sess: tf.Session, vae: VAE, path: Path) -> None:
+def _write(sess: tf.Session, vae: VAE, path: Path, feed: dict | None) -> None:
     with tf.Graph().as_default():
-        clone = clone_model(sess, vae)
-        images, z = (
-            tf.placeholder(tf.float32, [None, tensor.shape[1]], name)
-            for tensor, name in ((vae.x, "images"), (vae.z, "z"))
-        )
-        (mu_logvar,) = clone.copy([vae.mu_logvar], [(vae.x, images)], "encode")
-        mean, log_variance = tf.split(mu_logvar, 2, axis=1)
-        decoded = clone.copy_distribution(vae.x_dist, [(vae.z, z)], "decode").mean()
-        reconstructed = clone.copy_distribution(vae.x_dist, [(vae.z, mean)], "reconstruct").mean()
-        builder = tf.saved_model.Builder(str(path))
+        clone, sources = clone_model(sess, vae), constants(vae, feed)
+        images = tf.placeholder(vae.x.dtype, [None, vae.x.shape[1]], "images")
+        z = tf.placeholder(vae.z.dtype, [None, *vae.z.shape[1:]], "z")
+        others = {
+            tensor.op.name: (tensor, tf.placeholder(tensor.dtype, tensor.shape, f"fed/{tensor.op.name}"))
+            for tensor in _other_placeholders(vae, [vae.x, *(tensor for tensor, _ in sources)])
+        }
+        sources += others.values()
+        encoded = _encode(clone, vae, [(vae.x, images), *sources])
+        signatures = {"encode": ({"images": images}, encoded)}
+        code = encoded.get("mean", encoded.get("z"))
+        for name, inputs, source in ("decode", {"z": z}, z), ("reconstruct", {"images": images}, code):
+            decoded = clone.copy_distribution(vae.x_dist, [(vae.z, source), *sources], name).mean()
+            signatures[name] = (inputs, {"probabilities": decoded})
         with clone.session() as session:
+            builder = tf.saved_model.Builder(str(path))
             builder.add_meta_graph_and_variables(
                 session,
                 [tf.saved_model.SERVING],
                 signature_def_map={
-                    "encode": _signature({"images": images}, {"mean": mean, "log_variance": log_variance}),
-                    "decode": _signature({"z": z}, {"probabilities": decoded}),
-                    "reconstruct": _signature({"images": images}, {"probabilities": reconstructed}),
+                    name: _signature({**inputs, **_used(others, outputs)}, outputs)
+                    for name, (inputs, outputs) in signatures.items()
                 },
             )
             builder.save()
+
+
+def _encode(clone: GraphClone, vae: VAE, sources: Sources) -> dict[str, tf.Tensor]:
+    if vae.mu_logvar is None:
+        return {"z": clone.copy([vae.z], sources, "encode")[0]}
+    (mu_logvar,) = clone.copy([vae.mu_logvar], sources, "encode")
+    mean, log_variance = tf.split(mu_logvar, 2, axis=1)
+    return {"mean": mean, "log_variance": log_variance}
+
+
+def _other_placeholders(vae: VAE, given: list[tf.Tensor]) -> list[tf.Tensor]:
+    """The placeholders besides the images that encoding and decoding depend on."""
+    names = {tensor.op.name for tensor in given}
+    upstream = upstream_of([vae.x_hat, vae.z], given)
+    return [each.outputs[0] for each in upstream if each.type == "Placeholder" and each.name not in names]
+
+
+def _used(others: dict, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Those of the other placeholders that the outputs depend on."""
+    upstream = set(upstream_of(list(outputs.values())))
+    return {name: placeholder for name, (_, placeholder) in others.items() if placeholder.op in upstream}
 
 
 def _signature(inputs: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor]) -> SignatureDef:

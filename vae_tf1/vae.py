@@ -1,11 +1,13 @@
 """The `VAE` tuple: the tensors of one model, whether they fit together, and what they depend on."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 
+from vae_tf1 import _checks
 from vae_tf1.graph.clone import GraphClone
 from vae_tf1.graph.walk import Element, upstream_of, variables_among
 
@@ -15,22 +17,41 @@ class VAE(NamedTuple):
 
     `build_vae` returns one, and a graph built by hand can be wrapped in one. `train`, `evaluate`, `log_likelihood` and
     `export_saved_model` work on these tensors, whatever computes them.
+
+    The last three fields describe what the built-in model takes for granted. With `log_prior` and `log_posterior`,
+    `log_likelihood` estimates (Burda, Grosse and Salakhutdinov 2016, eq. 8)
+
+        log p(x) ~ log 1/K sum_k exp(-reconstruction_k + log_prior_k - log_posterior_k)
+
+    with the model's own draws of z, whatever its prior, posterior, likelihood and number of stochastic layers. Both
+    are of the very latent variables that `reconstruction` is computed from, summed over the layers where there are
+    several.
+
+    `inputs(images, labels)` returns what the model is fed, {placeholder: array with N rows}, for images [N, P] in
+    [0, 1] and labels [N] or one-hot [N, classes] (None where there are none). Each row must depend on its own image
+    and label alone, and be the same each time: noise belongs in the graph, where it is drawn anew in each iteration
+    and resumes to the bit.
     """
 
-    x: tf.Tensor  # [N, P]: placeholder for binarized images, 0 or 1
-    mu_logvar: tf.Tensor  # [N, 2 D]: mean and log-variance of q(z|x), D each
+    x: tf.Tensor  # [N, P]: the images that `reconstruction` is of; for the built-in model a placeholder, 0 or 1
+    mu_logvar: (
+        tf.Tensor | None
+    )  # [N, 2 D]: mean and log-variance of q(z|x), D each; None if q(z|x) is not such a Gaussian
     z: tf.Tensor  # [N, D]: the latent code; feed it to decode codes of your own
-    x_logits: tf.Tensor  # [N, P]: log-odds of a white pixel
-    x_dist: tfp.distributions.Distribution  # p(x|z), batch shape [N, P]
-    x_hat: tf.Tensor  # [N, P]: reconstruction, a sample of x_dist, 0 or 1
+    x_logits: tf.Tensor  # [N, P]: log-odds of a white pixel; for another likelihood, its parameters
+    x_dist: tfp.distributions.Distribution  # p(x|z), batch shape [N, P] or [N]
+    x_hat: tf.Tensor  # [N, P]: reconstruction, a sample of x_dist
     reconstruction: tf.Tensor  # [N]: -log p(x|z)
-    kl_divergence: tf.Tensor  # [N]: KL(q(z|x) || N(0, I))
+    kl_divergence: tf.Tensor  # [N]: KL(q(z|x) || p(z)), or an unbiased estimate of it
     loss: tf.Tensor  # []: what training minimizes, mean over the batch of reconstruction + beta * kl_divergence
     train_step: tf.Operation  # one update of the weights
+    log_prior: tf.Tensor | None = None  # [N]: log p(z); None if p(z) = N(0, I)
+    log_posterior: tf.Tensor | None = None  # [N]: log q(z|x); None if q(z|x) is the Gaussian of mu_logvar
+    inputs: Callable[[np.ndarray, np.ndarray | None], dict] | None = None  # None is {x: binarize(images)}
 
 
 def tensors_of(vae: VAE) -> list[Element]:
-    """The tensors and operations among the fields of `vae`; x_dist is not a tensor, but x_hat is a sample of it."""
+    """The tensors and operations among the fields of `vae`; x_hat stands for x_dist, which is not a tensor."""
     return [field for field in vae if isinstance(field, tf.Tensor | tf.Operation)]
 
 
@@ -42,6 +63,9 @@ def train_fetches(vae: VAE) -> list[Element]:
 def variables_of(vae: VAE) -> list[tf.Variable]:
     """The variables that `vae` reads or writes: weights, Adam's slots and powers; not those of another VAE."""
     return variables_among(upstream_of(tensors_of(vae)))
+
+
+_RANKS = {"reconstruction": 1, "kl_divergence": 1, "log_prior": 1, "log_posterior": 1, "loss": 0}
 
 
 def check_vae(vae: VAE) -> None:
@@ -58,13 +82,13 @@ def check_vae(vae: VAE) -> None:
         raise ValueError("The tensors of vae are of several graphs; build all of them in one.")
     if vae.x.shape.rank != 2 or vae.x.shape[1] is None:
         raise ValueError(f"vae.x is {vae.x.shape}; make it tf.placeholder(tf.float32, [None, pixels]).")
-    if vae.mu_logvar.shape.rank != 2 or vae.z.shape.rank != 2 or vae.mu_logvar.shape[1] != 2 * (vae.z.shape[1] or 0):
-        raise ValueError(
-            f"vae.mu_logvar is {vae.mu_logvar.shape} and vae.z {vae.z.shape}; they need [N, 2 * D] and [N, D]."
-        )
-    for name, rank in ("reconstruction", 1), ("kl_divergence", 1), ("loss", 0):
+    if vae.mu_logvar is not None and vae.log_posterior is None:
+        shapes = vae.mu_logvar.shape, vae.z.shape
+        if shapes[0].rank != 2 or shapes[1].rank != 2 or shapes[0][1] != 2 * (shapes[1][1] or 0):
+            raise ValueError(f"vae.mu_logvar is {shapes[0]} and vae.z {shapes[1]}; they need [N, 2 * D] and [N, D].")
+    for name, rank in _RANKS.items():
         tensor = getattr(vae, name)
-        if tensor.shape.rank not in (rank, None):
+        if tensor is not None and tensor.shape.rank not in (rank, None):
             needed = "a number for each image, [N]" if rank else "one number, []"
             raise ValueError(f"vae.{name} is {tensor.shape}, but must be {needed}; sum or average it accordingly.")
     operations = upstream_of(tensors_of(vae))
@@ -84,11 +108,8 @@ def check_vae(vae: VAE) -> None:
 
 
 def check_session(sess: tf.Session, vae: VAE) -> None:
-    """Raises ValueError if `sess` cannot run `vae`."""
-    if sess.graph is not vae.x.graph:
-        raise ValueError(
-            "sess runs another graph than the one vae was built in; open it with tf.Session(graph=vae.x.graph)."
-        )
+    """Raises TypeError or ValueError if `sess` cannot run `vae`."""
+    _checks.check_session(sess, vae.x.graph)
 
 
 def clone_model(sess: tf.Session, vae: VAE) -> GraphClone:
@@ -100,16 +121,6 @@ def clone_model(sess: tf.Session, vae: VAE) -> GraphClone:
     check_vae(vae)
     check_session(sess, vae)
     return GraphClone(sess)
-
-
-def check_only_x_is_fed(vae: VAE) -> None:
-    """Raises ValueError if training or reconstructing needs another placeholder than `vae.x`."""
-    for operation in upstream_of([vae.train_step, vae.x_hat]):
-        if operation.type == "Placeholder" and operation is not vae.x.op:
-            raise ValueError(
-                f"Training needs a value for the placeholder {operation.name}, but train feeds vae.x alone; make it "
-                "a tf.placeholder_with_default, or write a loop with sess.run and feed_dict."
-            )
 
 
 def check_images(vae: VAE, images) -> np.ndarray:

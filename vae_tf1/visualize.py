@@ -1,56 +1,65 @@
-"""Pictures. In a notebook each function shows its figure at once, also in the middle of a loop, and returns it.
+"""Figures for notebooks: each function returns its figure, and under an inline backend displays it immediately.
 
-No figure stays open in pyplot, so none is drawn twice and a long loop gathers none.
+Displaying immediately also works in the middle of a loop. Every figure is closed in pyplot, so none is displayed twice
+and a long loop does not accumulate them.
 """
 
 import math
+from collections.abc import Sequence
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib import color_sequences
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from numpy.typing import ArrayLike
 
-# Ten colours that people with any colour vision tell apart (Petroff 2021, "Accessible Color Sequences").
-_COLOURS = color_sequences["petroff10"]
+from vae_tf1.training.reports import Report
+
+# Ten colours that are distinguishable with any colour vision (Petroff 2021, "Accessible Color Sequences for Data
+# Visualization", the set of ten); matplotlib has them as "petroff10" from 3.10 on.
+_COLOURS = (
+    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
+    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+)
 
 
-def visualize_row(image, reconstruction, img_width: int = 28, cmap: str = "gray") -> Figure:
-    """Images in a column on the left, their reconstructions on the right.
+def visualize_row(image: ArrayLike, reconstruction: ArrayLike, img_width: int = 28, cmap: str = "gray") -> Figure:
+    """Draws images in a column on the left and their reconstructions on the right.
 
     Args:
-        image: [N, P], pixels in [0, 1]; grey is fine.
-        reconstruction: the same shape and range.
-        img_width: width of an image in pixels; P / img_width is its height.
-        cmap: matplotlib colormap, its ends standing for 0 and 1.
+        image: [N, P], pixels in [0, 1], grey values included.
+        reconstruction: [N, P], pixels in [0, 1].
+        img_width: width of an image in pixels; its height is P / img_width.
+        cmap: matplotlib colormap, which maps [0, 1].
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: a shape or a pixel is not as above.
+        ValueError: the shapes differ or do not fit `img_width`, or a pixel is outside [0, 1].
     """
-    image = _checked_images(image, "image", img_width)
-    reconstruction = _checked_images(reconstruction, "reconstruction", img_width)
-    if len(image) != len(reconstruction):
+    originals = _check_images(image, "image", img_width)
+    reconstructions = _check_images(reconstruction, "reconstruction", img_width)
+    if len(originals) != len(reconstructions):
         raise ValueError(
-            f"image has {len(image)} rows but reconstruction {len(reconstruction)}; pass one reconstruction per image."
+            f"image has {len(originals)} rows but reconstruction {len(reconstructions)}; "
+            "pass one reconstruction per image."
         )
-    height = max(len(image), 1) * image.shape[1] / img_width**2
+    height = max(len(originals), 1) * originals.shape[1] / img_width**2
     figure, axes = plt.subplots(1, 2, figsize=(2.3, 1.05 * height + 0.35), layout="constrained")
-    for ax, column, title in zip(axes, (image, reconstruction), ("Original", "Reconstruction")):
+    for ax, column, title in zip(axes, (originals, reconstructions), ("Original", "Reconstruction")):
         ax.imshow(column.reshape(-1, img_width), cmap=cmap, vmin=0, vmax=1)
         ax.set_title(title, fontsize="medium")
         ax.set_axis_off()
-    return _shown(figure)
+    return _display(figure)
 
 
-def plot_losses(reports) -> Figure:
-    """The negative ELBO and its two terms over the iterations of a training run.
+def plot_losses(reports: Sequence[Report]) -> Figure:
+    """Plots the negative ELBO and its two terms over the iterations of a training run.
 
     Args:
-        reports: what `train` yielded: a sequence of `Report`s.
+        reports: the `Report`s that `train` yielded.
 
     Returns:
         The figure.
@@ -70,27 +79,33 @@ def plot_losses(reports) -> Figure:
     ax.set(title="Training loss, mean since the last report", xlabel="iteration", ylabel="nats per image")
     ax.grid(alpha=0.3)
     ax.legend()
-    return _shown(figure)
+    return _display(figure)
 
 
 def visualize_grid(
-    images, title: str, *, row_labels=None, column_labels=None, xlabel: str = "", img_width: int | None = None
+    images: ArrayLike,
+    title: str,
+    *,
+    row_labels: Sequence[object] | None = None,
+    column_labels: Sequence[object] | None = None,
+    xlabel: str = "",
+    img_width: int | None = None,
 ) -> Figure:
-    """Images in rows and columns, with thin white lines between them.
+    """Draws images in rows and columns, separated by thin white lines.
 
     Args:
-        images: [R, C, P] in [0, 1]: R rows of C images.
-        title: above the grid.
-        row_labels: R texts or numbers, to the left of the rows.
-        column_labels: C texts or numbers, below the columns.
-        xlabel: what the column labels are.
+        images: [R, C, P], pixels in [0, 1]: R rows of C images.
+        title: printed above the grid.
+        row_labels: R labels, printed with `str` to the left of the rows.
+        column_labels: C labels, printed with `str` below the columns.
+        xlabel: what the column labels mean.
         img_width: width of an image in pixels; None for square images.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: a shape or a pixel is not as above.
+        ValueError: `images` is not [R, C, P], P does not fit `img_width`, or a pixel is outside [0, 1].
     """
     images = np.asarray(images)
     if images.ndim != 3:
@@ -98,8 +113,8 @@ def visualize_grid(
     rows, columns, pixels = images.shape
     width = img_width or math.isqrt(pixels)
     if img_width is None and width**2 != pixels:
-        raise ValueError(f"images has {pixels} pixels per image, which is no square; pass img_width.")
-    _checked_images(images.reshape(-1, pixels), "images", width)
+        raise ValueError(f"images has {pixels} pixels per image, which is not a square; pass img_width.")
+    _check_images(images.reshape(-1, pixels), "images", width)
     cell = np.array([pixels // width, width]) + 2  # an image and the line around it
     canvas = np.ones((rows, columns, *cell))
     canvas[:, :, 1:-1, 1:-1] = images.reshape(rows, columns, pixels // width, width)
@@ -110,27 +125,28 @@ def visualize_grid(
     figure, ax = plt.subplots(figsize=(inches + 0.4 * (row_labels is not None), height), layout="constrained")
     ax.imshow(grid, cmap="gray", vmin=0, vmax=1)
     for axis, size, labels in (ax.yaxis, cell[0], row_labels), (ax.xaxis, cell[1], column_labels):
-        labels = [] if labels is None else [str(label) for label in labels]
-        axis.set_ticks((np.arange(len(labels)) + 0.5) * size - 0.5, labels)
+        texts = [] if labels is None else [str(label) for label in labels]
+        axis.set_ticks((np.arange(len(texts)) + 0.5) * size - 0.5, texts)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set(title=title, xlabel=xlabel)
-    return _shown(figure)
+    return _display(figure)
 
 
-def plot_latent_means(mu, labels) -> Figure:
-    """The means of q(z|x), coloured by label: a code of two dimensions as it is, a longer one in the two directions in
-    which it varies most (principal components).
+def plot_latent_means(mu: ArrayLike, labels: ArrayLike) -> Figure:
+    """Plots the means of q(z|x), coloured by label.
+
+    A two-dimensional code is plotted as it is. A longer one is projected onto its first two principal components.
 
     Args:
         mu: [N, D], the first half of `mu_logvar`; N at least 2.
-        labels: [N], whole numbers from 0 to 9.
+        labels: [N], integers from 0 to 9.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: `mu` and `labels` do not have the same N.
+        ValueError: `mu` is not [N, D], or `labels` not [N].
     """
     mu, labels = np.asarray(mu, np.float64), np.asarray(labels)
     if mu.ndim != 2 or labels.shape != mu.shape[:1]:
@@ -143,7 +159,10 @@ def plot_latent_means(mu, labels) -> Figure:
         _, singular_values, directions = np.linalg.svd(centred, full_matrices=False)
         x, y = (centred @ directions[:2].T).T
         share = singular_values**2 / (singular_values**2).sum()
-        axes = f"first principal component ({share[0]:.0%} of the variance)", f"second one ({share[1]:.0%})"
+        axes = (
+            f"first principal component ({share[0]:.0%} of the variance)",
+            f"second principal component ({share[1]:.0%})",
+        )
     figure, ax = plt.subplots(figsize=(7, 6), layout="constrained")
     for label in np.unique(labels):
         chosen, colour = labels == label, _COLOURS[label % len(_COLOURS)]
@@ -157,20 +176,20 @@ def plot_latent_means(mu, labels) -> Figure:
         ylabel=axes[1],
         aspect="equal",
     )
-    return _shown(figure)
+    return _display(figure)
 
 
-def plot_kl_per_dimension(kl_divergence, active_from: float = 0.1) -> Figure:
-    """The KL divergence of each dimension of the code, the largest first.
+def plot_kl_per_dimension(kl_divergence: ArrayLike, active_from: float = 0.1) -> Figure:
+    """Plots the KL divergence of each dimension of the code in descending order.
 
     Args:
         kl_divergence: [D], in nats, from `kl_per_dimension`.
-        active_from: from how many nats on a dimension counts as active.
+        active_from: a dimension with at least this many nats counts as active.
 
     Returns:
-        The figure; its title says how many dimensions are active.
+        The figure, whose title gives the number of active dimensions.
     """
-    kl_divergence = np.sort(kl_divergence)[::-1]
+    kl_divergence = np.sort(np.asarray(kl_divergence))[::-1]
     active = int((kl_divergence >= active_from).sum())
     figure, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
     ax.bar(np.arange(len(kl_divergence)), kl_divergence, color=_COLOURS[0])
@@ -179,19 +198,19 @@ def plot_kl_per_dimension(kl_divergence, active_from: float = 0.1) -> Figure:
         xlabel="dimension of the code, sorted",
         ylabel="KL divergence (nats)",
     )
-    return _shown(figure)
+    return _display(figure)
 
 
-def _shown(figure: Figure) -> Figure:
+def _display(figure: Figure) -> Figure:
     if "inline" in matplotlib.get_backend():
         plt.show()
-        # It stands in the output already; as the value of its cell it would come a second time.
+        # As the value of its cell, the figure would be displayed a second time.
         figure._ipython_display_ = lambda: None  # type: ignore[attr-defined]
     plt.close(figure)
     return figure
 
 
-def _checked_images(images, name: str, img_width: int) -> np.ndarray:
+def _check_images(images: ArrayLike, name: str, img_width: int) -> np.ndarray:
     images = np.asarray(images)
     if images.ndim != 2 or images.shape[1] == 0 or images.shape[1] % img_width:
         raise ValueError(

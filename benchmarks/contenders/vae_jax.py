@@ -1,4 +1,4 @@
-"""The same model in JAX with optax: `jit` for each step, or `lax.scan` over the steps with the data on the device."""
+"""The same model in JAX with optax: one `jit` call per step, or `lax.scan` over steps with the data on the device."""
 
 import sys
 from functools import partial
@@ -70,7 +70,7 @@ def make(data, *, scan):
     def train(first, last):
         nonlocal state
         if scan:
-            if not scans:  # one program for the first round, and one for the others
+            if not scans:  # one program for the first iteration, which runs alone, and one for a round
                 for length in (1, data.per_round):
                     scans[length] = many.lower(state, images, data.rows[:length], np.arange(length)).compile()
             state, _ = scans[last - first](state, images, data.rows[first:last], np.arange(first, last))

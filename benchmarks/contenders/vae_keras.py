@@ -1,4 +1,4 @@
-"""The same model in Keras 3 on TensorFlow: `fit`, with `jit_compile` on or off and a hundred steps per execution."""
+"""The same model in Keras 3 on TensorFlow: `fit` with a hundred steps per execution, with and without `jit_compile`."""
 
 import os
 import sys
@@ -27,7 +27,7 @@ class VAE(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The negative ELBO in nats, mean over the batch."""
         mu, logvar, logits = y_pred
-        # log(1 + exp(l)) - x l, which is the cross-entropy of x and sigmoid(l)
+        # log(1 + exp(l)) - x l is the cross-entropy of x and sigmoid(l).
         reconstruction = ops.sum(ops.softplus(logits) - x * logits, axis=1)
         kl_divergence = -0.5 * ops.sum(1 + logvar - mu**2 - ops.exp(logvar), axis=1)
         return ops.mean(reconstruction + kl_divergence)

@@ -1,4 +1,4 @@
-"""The original's graph and loop under TensorFlow 1.15.5, in a session of default threads as it had."""
+"""The original's graph and loop under TensorFlow 1.15.5, in a session with default threads, as the original had."""
 
 import pathlib
 import sys

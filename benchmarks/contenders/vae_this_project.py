@@ -1,4 +1,4 @@
-"""This project: the plain loop, or the compiled one. Its own reader draws the batches that the others get."""
+"""This project's plain or compiled loop. Its own reader draws the batches that the other contenders are given."""
 
 import os
 import sys
@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 
 with np.load(sys.argv[1]) as arrays:
-    # As the notebook has it, for 2017's bits; where operations share threads, those can't be had, and oneDNN is faster.
+    # As the notebook does, to repeat 2017's rounding. Where operations share threads, the rounding differs in any case,
+    # and oneDNN is faster.
     if arrays["hidden_units"] * arrays["rows"].shape[1] < 8 * 100 * 128:
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 

@@ -1,6 +1,6 @@
-"""What all contenders share: the data, and training and testing when told to.
+"""What all contenders share: the data, and a loop that trains and tests on command.
 
-It runs in each contender's own environment, that of TensorFlow 1.15 on Python 3.7 among them, so it needs NumPy alone.
+It runs in each contender's environment, including TensorFlow 1.15 on Python 3.7, so it depends on NumPy only.
 """
 
 import sys
@@ -10,14 +10,14 @@ import numpy as np
 
 
 class Data:
-    """What `speed.py` has written for all.
+    """The data that `speed.py` writes for all contenders.
 
     Attributes:
         train, test: images, uint8 [N, 784] with pixels 0 to 255.
-        rows: of `train`, those of each batch, int32 [iterations, 100].
-        train_dir, seed: of `read_data_sets`, whose training then draws the same.
-        per_round: iterations in each round but the first, which has one.
-        hidden_units: the width of the hidden layers.
+        rows: the rows of `train` in each batch, int32 [iterations, batch size].
+        train_dir, seed: arguments of `read_data_sets` that give the same batches.
+        per_round: iterations in each round; a single iteration precedes the first.
+        hidden_units: width of the hidden layers.
     """
 
     def __init__(self, path):
@@ -31,16 +31,18 @@ class Data:
 
 
 def binarize(images):
-    """float32 of 0 and 1: the threshold of 0.5 in [0, 1] lies between the pixels 127 and 128."""
+    """Returns float32 0 or 1: the threshold of 0.5 in [0, 1] lies between the pixels 127 and 128."""
     return (images > 127).astype(np.float32)
 
 
 def serve(make):
-    """Does what the lines of standard input say, until it is closed.
+    """Executes the commands on standard input until it is closed, and prints one number for each.
 
-    `make(data)` gives two functions. `train(first, last)` returns when these iterations are done: "train 0 100" is
-    answered with the seconds that it took. `test()` is the negative ELBO of the test images in nats: "test". The most
-    memory that the process has taken, in MB: "memory".
+    "train FIRST LAST" runs these iterations and prints the seconds that they took. "test" prints the negative ELBO of
+    the test images in nats, and "memory" the peak memory of the process in MB.
+
+    Args:
+        make: a function of `Data` that returns two functions, `train(first, last)` and `test()`.
     """
     answers, sys.stdout = sys.stdout, sys.stderr
     train, test = make(Data(sys.argv[1]))
@@ -52,7 +54,7 @@ def serve(make):
             train(*map(int, numbers))
             answer = time.perf_counter() - start
         elif command == "memory":
-            with open("/proc/self/status") as status:  # getrusage would count what the parent had when it forked
+            with open("/proc/self/status") as status:  # getrusage would include the parent's memory at the fork
                 answer = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
         else:
             answer = float(test())

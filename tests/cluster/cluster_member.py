@@ -33,9 +33,7 @@ def digits(seed: int = 0) -> vae_tf1.Datasets:
 
 
 def main(checkpoint_dir: str, iterations: int, batch_size: int, seed: int = 0) -> None:
-    reports = cluster.train(
-        build, digits(seed), iterations, batch_size, 100, checkpoint_dir=checkpoint_dir, patience=30
-    )
+    reports = cluster.train(build, digits(seed), iterations, batch_size, 100, checkpoint_dir=checkpoint_dir)
     for report in reports:
         print(f"Iteration {report.iteration}: {report.loss:.2f} nats", flush=True)
 

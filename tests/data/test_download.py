@@ -24,8 +24,8 @@ class Host(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, files=FILES):
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, files=FILES, handler=None):
+        super().__init__(("127.0.0.1", 0), handler or Handler)
         self.files, self.answers, self.elsewhere = files, [], None
         self.url = f"http://127.0.0.1:{self.server_port}/"
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -61,6 +61,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+
+class RefusingProxy(Handler):
+    """Answers every request itself, so that none reaches the host."""
+
+    def do_GET(self):
+        self.send_error(403)
 
 
 @pytest.fixture
@@ -116,7 +123,7 @@ def test_a_source_url_of_ones_own(host, tmp_path):
     digits.shutdown()
     digits.server_close()
     assert read_data_sets(tmp_path, source_url=digits.url).name == f"IDX files in {tmp_path}"
-    with pytest.raises(ConnectionError, match=rf"{IDX_FILES[0]} is not there, and .*; put it there by hand"):
+    with pytest.raises(ConnectionError, match=rf"{IDX_FILES[0]} does not exist, and .*; put it there by hand"):
         read_data_sets(tmp_path / "empty", source_url=digits.url)
 
 
@@ -140,18 +147,17 @@ def test_a_redirect_to_other_bytes_is_refused(host, tmp_path):
     elsewhere.server_close()
 
 
-@pytest.mark.parametrize("proxy", ["there is none", "it says no"])
-def test_a_proxy_that_refuses(host, tmp_path, monkeypatch, proxy):
-    gate = Host({})  # which has no such file, and fails
+@pytest.mark.parametrize(("proxy", "says"), [("absent", "can't be reached"), ("refusing", "answers 403 Forbidden")])
+def test_a_download_goes_through_the_proxy(host, tmp_path, monkeypatch, proxy, says):
+    refusing = Host({}, RefusingProxy)
     monkeypatch.delenv("no_proxy")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.setenv("http_proxy", gate.url if proxy == "it says no" else "http://127.0.0.1:9")
-    monkeypatch.setattr(Handler, "do_GET", lambda self: self.send_error(403))
-    with pytest.raises(vae_tf1.data.mnist._UnreachableError, match=r"403 Forbidden|can't be reached"):
+    monkeypatch.setenv("http_proxy", refusing.url if proxy == "refusing" else "http://127.0.0.1:9")
+    with pytest.raises(vae_tf1.data.mnist._UnreachableError, match=says):  # the host itself answers well
         prepare(tmp_path)
     assert files_in(tmp_path) == {}
-    gate.shutdown()
-    gate.server_close()
+    refusing.shutdown()
+    refusing.server_close()
 
 
 def test_maybe_download(host, tmp_path):

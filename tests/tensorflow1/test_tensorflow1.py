@@ -10,6 +10,7 @@ import nbclient
 import nbformat
 import numpy as np
 import pytest
+from cases import CASES
 from old_notebook import IMPORT, ONE_LINE, PROGRAMS
 
 from vae_tf1.data.mnist import BUILTIN_DIR
@@ -36,7 +37,7 @@ for touched in given["missing"]:
         said.append(str(error))
 assert not hasattr(tf.contrib, "eager") and hasattr(tf.contrib, "slim") and "placeholder" in dir(tf)
 sys.path.insert(0, given["records"])
-import old_programs
+import distributions, old_programs, random_operations
 from tensorflow.contrib import slim
 from tensorflow.examples.tutorials.mnist import input_data
 one_thread = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
@@ -44,7 +45,10 @@ models = {
     model.__name__: old_programs.run(model, tf, slim, input_data.read_data_sets("MNIST_data", seed=1), one_thread)
     for model in old_programs.MODELS
 }
-json.dump({"failed": failed, "said": said, "models": models}, open("got.json", "w"))
+recorded = {
+    "models": models, "distributions": distributions.evaluate(tf), "random_operations": random_operations.all_seeds(tf)
+}
+json.dump({"failed": failed, "said": said, **recorded}, open("got.json", "w"))
 """
 # What is touched, and the name that the sentence about it begins with.
 MISSING = {
@@ -81,7 +85,7 @@ def changed(program: str) -> str:
 def one_process(tmp_path_factory) -> tuple[dict, str]:
     """What `RUNNER` got, and what was on stderr."""
     directory = tmp_path_factory.mktemp("programs")
-    programs = {name: changed(code) for name, code in PROGRAMS.items()}
+    programs = {name: changed(code) for name, code in {**PROGRAMS, **CASES}.items()}
     given = {"programs": programs, "missing": [*MISSING, "tf.mul(1, 2)"], "records": str(RECORDS)}
     (directory / "given.json").write_text(json.dumps(given))
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -128,12 +132,43 @@ def test_models_have_the_names_and_numbers_of_tensorflow_1(one_process):
         assert got[name]["test_loss"] == pytest.approx(expected[name]["test_loss"], rel=end)
 
 
+def test_distributions_have_the_numbers_of_tensorflow_1(one_process):
+    got, expected = one_process[0]["distributions"], json.loads((RECORDS / "distributions.json").read_text())
+    assert got.keys() == expected.keys()
+    for text, value in expected.items():
+        np.testing.assert_allclose(got[text], value, rtol=1e-5, atol=1e-6, err_msg=text)
+
+
+# Functions that make other operations than TensorFlow 1.15's after their last seed: later seeds differ.
+OTHER_SEEDS = {"keras.layers.LSTM"}
+
+
+def test_random_operations_have_the_seeds_of_tensorflow_1(one_process):
+    got, expected = one_process[0]["random_operations"], json.loads((RECORDS / "random_operations.json").read_text())
+    assert got.keys() == expected.keys()
+    assert {name for name in got if got[name] != expected[name]} == OTHER_SEEDS
+    assert all(got[name][:-1] == expected[name][:-1] for name in OTHER_SEEDS)
+
+
 def test_what_has_no_counterpart_says_so(one_process):
     *said, of_mul = one_process[0]["said"]
     for sentence, name in zip(said, MISSING.values()):
         assert sentence.startswith(f"{name} has no counterpart in TensorFlow 2.")
         assert sentence.endswith(".")
     assert of_mul == "tf.mul was removed in TensorFlow 1.0; write tf.multiply."
+
+
+EAGER_BEFORE = """
+import tensorflow as tf2
+tensor = tf2.constant(1)
+from vae_tf1 import tensorflow1 as tf
+"""
+
+
+def test_eager_tensors_made_before_the_import_cause_a_warning():
+    done = python(EAGER_BEFORE)
+    assert done.returncode == 0, done.stderr
+    assert "TensorFlow 2 has run operations eagerly before vae_tf1.tensorflow1 was imported" in done.stderr
 
 
 IMPORTED_LATE = """

@@ -7,6 +7,8 @@ For Python 3.7 with `tensorflow==1.15.5`; it imports nothing of vae_tf1. README.
     python record.py batches OUT.json
     python record.py programs OUT.json
     python record.py models DIGITS_DIR OUT.json
+    python record.py distributions OUT.json
+    python record.py operations OUT.json
     python record.py numerics OUT.json
     python record.py restore CHECKPOINT DATA_DIR OUT.json
 """
@@ -16,9 +18,11 @@ import hashlib
 import json
 import sys
 
+import distributions
 import numpy as np
 import old_programs
 import programs
+import random_operations
 import tensorflow as tf
 from tensorflow.contrib import slim
 from tensorflow.contrib.learn.python.learn.datasets import mnist
@@ -269,6 +273,12 @@ if __name__ == "__main__":
     elif command == "numerics":
         (out,) = arguments
         result = numerics()
+    elif command == "distributions":
+        (out,) = arguments
+        result = distributions.evaluate(tf)
+    elif command == "operations":
+        (out,) = arguments
+        result = random_operations.all_seeds(tf)
     elif command == "restore":
         checkpoint, data_dir, out = arguments
         result = restore(checkpoint, data_dir)

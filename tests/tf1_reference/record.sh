@@ -3,10 +3,12 @@
 set -eu
 python=$1 mnist=$2
 cd "$(dirname "$0")"
-digits=../../vae_tf1/digits
+digits=../../vae_tf1/data/digits
 "$python" record.py batches next_batch.json
 "$python" record.py programs programs.json
 "$python" record.py models "$digits" models.json
+"$python" record.py distributions distributions.json
+"$python" record.py operations random_operations.json
 "$python" record.py numerics numerics.json
 "$python" record.py train "$digits" 1 1000 digits_seed1.json ./digits_seed1.ckpt
 "$python" record.py train "$digits" 3 5000 digits_seed3.json

@@ -41,7 +41,7 @@ def test_steps_are_those_of_the_graph_fed_with_the_same_noise(vae, digits):
     noise = tf.function(tf.random.stateless_normal, jit_compile=True, autograph=False)([100, 64], seeds, alg="philox")
     with tf.Session(config=session_config()) as session:
         session.run(tf.global_variables_initializer())
-        losses = compiled_steps(session, vae, images, 100)(rows, 7)
+        losses = compiled_steps(session, vae, {vae.x: images}, 100)(rows, 7)
         got = session.run(tf.trainable_variables())
     with tf.Session(config=session_config()) as session:
         session.run(tf.global_variables_initializer())
@@ -99,7 +99,7 @@ def test_noise_follows_from_the_seed(digits):
             random_state = np.random.RandomState(0)
             for variable in tf.trainable_variables():
                 variable.load(random_state.normal(scale=0.3, size=variable.shape), session)
-            return compiled_steps(session, vae, images, 50)(np.arange(50)[np.newaxis], 0)[0, 0]
+            return compiled_steps(session, vae, {vae.x: images}, 50)(np.arange(50)[np.newaxis], 0)[0, 0]
 
     seeded, again, otherwise, unseeded, unseeded_again = map(first_loss, (0, 0, 1, None, None))
     assert seeded == again

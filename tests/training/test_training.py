@@ -58,7 +58,7 @@ def test_plain_steps_train_on_every_batch(session, vae, data):
     images = data.train.black_and_white
     rows = np.arange(60).reshape(3, 20)
     session.run(tf.global_variables_initializer())
-    losses = plain_steps(session, vae, images)(rows, 0)
+    losses = plain_steps(session, vae, {vae.x: images})(rows, 0)
     with tf.Session(config=session_config()) as by_hand:
         by_hand.run(tf.global_variables_initializer())
         for batch, terms in zip(rows, losses, strict=True):

@@ -1,199 +1,204 @@
-"""The machines of a cluster: which there are, which of them answer, and the server of this one."""
+"""The processes of a cluster: their addresses, what they tell each other, and how all of them exit when one is lost.
+
+TensorFlow's calls may block for ever when a machine does not respond, so a thread watches, and exits regardless.
+"""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
+import re
 import socket
+import sys
+import threading
+import time
+from collections.abc import Iterable
 from concurrent import futures
-from typing import NamedTuple
+from typing import Any
 
 import grpc
 import tensorflow.compat.v1 as tf
+from tqdm.auto import tqdm
 
-from vae_tf1._startup import stderr_held_back
 from vae_tf1.graph.sessions import session_config
 
-ANSWER_WITHIN = 10.0  # seconds; a machine that computes is slow to answer
-_NO_PROXY = "no_grpc_proxy"  # of gRPC, which knows no other spelling
+LOST = os.EX_TEMPFAIL  # exit status of a process that has lost another one
+_RESPONSE_TIMEOUT_S, _PROBE_INTERVAL_S = 10.0, 1.0
+_MAX_MISSES = 3  # a dead process misses so many probes in some seconds, a silent one in half a minute
+_SETTLE_S = 2.0  # by then, whoever trained with the predecessor of a process that was started again has exited
+_LINGER_S = 3.0  # parameter servers end after the others, who still read from them
+_ADDRESS = re.compile(r".+:\d{1,5}").fullmatch
+_NO_PROXY = "no_grpc_proxy"  # gRPC reads it in lower case only
 Member = tuple[str, int]  # job and task
+CHIEF: Member = ("chief", 0)
+Message = dict[str, Any]  # what JSON can hold; the last one has "end", with a reason if something has failed
+Roster = dict[Member, bytes]  # what each server says of itself: its devices, and a number that it drew at its start
 
 
-class Cluster(NamedTuple):
-    """The addresses of a cluster, and which of them is this process."""
+class Cluster:
+    """The cluster that the environment variable TF_CONFIG describes; raises ValueError if it is missing or wrong."""
 
-    addresses: tuple[tuple[str, tuple[str, ...]], ...]  # of each job, in the order of tasks
-    job: str
-    task: int
-
-    @classmethod
-    def from_environment(cls) -> "Cluster":
-        """What the environment variable TF_CONFIG says, as for TensorFlow's own tools.
-
-        Raises:
-            ValueError: it is missing or wrong; the message says what is.
-        """
-        if not os.environ.get("TF_CONFIG"):
-            raise ValueError(
-                "TF_CONFIG is not set; set it to the addresses of the cluster and the role of this machine: "
-                '{"cluster": {"ps": ["host:port"], "chief": ["host:port"], "worker": ["host:port"]}, '
-                '"task": {"type": "worker", "index": 0}}.'
-            )
+    def __init__(self) -> None:
         try:
             resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-            addresses = {job: tuple(hosts) for job, hosts in resolver.cluster_spec().as_dict().items()}
-            job, task = resolver.task_type, resolver.task_id
-        except Exception as error:  # of JSON, or whatever TensorFlow meets when the parts are of other types
+            hosts = {job: list(map(str, addresses)) for job, addresses in resolver.cluster_spec().as_dict().items()}
+            self.me: Member = (resolver.task_type, resolver.task_id)
+        except Exception as error:  # of JSON, or whatever TensorFlow raises where the parts have other types
             raise ValueError(f"TF_CONFIG can't be read ({type(error).__name__}: {error}); correct it.") from error
-        cls._check(addresses, job, task)
-        return cls(tuple(sorted(addresses.items())), job, task)
+        self.addresses = {(job, task): host for job in hosts for task, host in enumerate(hosts[job])}
+        jobs, addresses = [job for job, _ in self.addresses], list(self.addresses.values())
+        mistakes = [f'has the job "{job}"' for job in jobs if job not in ("ps", "chief", "worker")]
+        if jobs.count("chief") != 1 or "ps" not in jobs:
+            mistakes.append("is not set, or does not name exactly one chief and at least one ps")
+        if self.me not in list(self.addresses):
+            mistakes.append("says that this machine is {} {}, which has no address".format(*self.me))
+        mistakes += [f'has the address "{each}", which is not host:port' for each in addresses if not _ADDRESS(each)]
+        mistakes += [f"has the address {each} twice" for each in addresses if addresses.count(each) > 1]
+        if mistakes:
+            raise ValueError(f"TF_CONFIG {mistakes[0]}; correct it as in README.md.")
+        self.trainers = sorted(member for member in self.addresses if member[0] != "ps")  # the chief first
+        # TensorFlow's names of the jobs, other ones in each cluster, so that it can't mix up the machines of two.
+        digest = hashlib.sha256(json.dumps(hosts, sort_keys=True).encode()).hexdigest()[:8]
+        self.jobs = {job: f"{job}_{digest}" for job in hosts}
+        self.spec = tf.train.ClusterSpec({self.jobs[job]: addresses for job, addresses in hosts.items()})
 
-    @staticmethod
-    def _check(addresses: dict[str, tuple[str, ...]], job, task) -> None:
-        if unknown := addresses.keys() - {"ps", "chief", "worker"}:
-            raise ValueError(f'TF_CONFIG has the job "{min(unknown)}"; the jobs are ps, chief and worker.')
-        if len(addresses.get("chief", ())) != 1 or not addresses.get("ps"):
-            raise ValueError("TF_CONFIG must name exactly one chief and at least one ps; add what is missing.")
-        if job is None or task is None:
-            raise ValueError(
-                'TF_CONFIG does not say which of them this machine is; add "task": {"type": "worker", "index": 0}, '
-                "with its own type and index."
-            )
-        if job not in addresses:
-            raise ValueError(f'TF_CONFIG says that the task of this machine is of type "{job}", which has no address.')
-        if not isinstance(task, int) or not 0 <= task < len(addresses[job]):
-            raise ValueError(
-                f"TF_CONFIG says that this machine is {job} {task}, but has {len(addresses[job])} of them, "
-                "counted from 0."
-            )
-        everyone = [address for hosts in addresses.values() for address in hosts]
-        for address in everyone:
-            host, _, port = address.rpartition(":")
-            if not host or not port.isdigit() or not 0 < int(port) < 65536:
-                raise ValueError(f'TF_CONFIG has the address "{address}"; write it as host:port.')
-            if everyone.count(address) > 1:
-                raise ValueError(f"TF_CONFIG has the address {address} twice; give each process one of its own.")
-
-    @property
-    def spec(self) -> tf.train.ClusterSpec:
-        return tf.train.ClusterSpec({self.job_name(job): list(hosts) for job, hosts in self.addresses})
-
-    def job_name(self, job: str) -> str:
-        """TensorFlow's name for a job, another in each cluster: TensorFlow would mistake the machines of one for those
-        of another, and disturb both."""
-        return f"{job}_{hashlib.sha256(json.dumps(self.addresses).encode()).hexdigest()[:8]}"
+    def name(self, *members: Member) -> str:
+        """Such as "worker 0 (10.0.0.2:2222) and worker 1 (10.0.0.3:2222)"."""
+        return " and ".join(f"{job} {task} ({self.addresses[job, task]})" for job, task in members)
 
     def device(self, member: Member) -> str:
-        job, task = member
-        return f"/job:{self.job_name(job)}/task:{task}"
+        return f"/job:{self.jobs[member[0]]}/replica:0/task:{member[1]}"
 
-    @property
-    def servers(self) -> list[Member]:
-        """The parameter servers."""
-        return [("ps", task) for task in range(len(dict(self.addresses)["ps"]))]
-
-    @property
-    def workers(self) -> list[Member]:
-        """Those that compute gradients besides the chief."""
-        return [("worker", task) for task in range(len(dict(self.addresses).get("worker", ())))]
-
-    @property
-    def trainers(self) -> list[Member]:
-        return [("chief", 0), *self.workers]
-
-    @property
-    def me(self) -> Member:
-        return self.job, self.task
-
-    def address(self, member: Member) -> str:
-        job, task = member
-        return dict(self.addresses)[job][task]
-
-    def named(self, *members: Member) -> str:
-        """Such as "worker 0 (10.0.0.2:2222) and worker 1 (10.0.0.3:2222)"."""
-        return " and ".join(f"{job} {task} ({self.address((job, task))})" for job, task in members)
-
-    @property
-    def needed(self) -> list[Member]:
-        """The parameter servers that this process can't do without; each of them only itself."""
-        return [self.me] if self.job == "ps" else self.servers
-
-    def silent(self, members: list[Member] | None = None) -> list[Member]:
-        """Those, of all, that do not answer: nothing does at their address, or something else."""
-        members = [*self.servers, *self.trainers] if members is None else members
-        devices = self.identities(members)
-        return [member for member, found in zip(members, devices) if not self._names_itself(member, found)]
-
-    def identities(self, members: list[Member]) -> list[bytes]:
-        """What TensorFlow's servers there say of themselves: the names of their devices, and numbers that each process
-        draws at its start; b"" where there is none."""
-        with futures.ThreadPoolExecutor(max(1, len(members))) as pool:
-            return list(pool.map(self._devices_at, members))
-
-    def _names_itself(self, member: Member, devices: bytes) -> bool:
-        job, task = member
-        return f"/job:{self.job_name(job)}/replica:0/task:{task}/".encode() in devices
-
-    def strangers(self, members: list[Member]) -> list[Member]:
-        """Those at whose address a server of TensorFlow answers, but one of another cluster."""
-        devices = self.identities(members)
-        return [
-            member
-            for member, found in zip(members, devices)
-            if b"/job:" in found and not self._names_itself(member, found)
-        ]
-
-    def _devices_at(self, member: Member) -> bytes:
+    def start_server(self, batch_size: int) -> tf.train.Server:
+        """Starts the server of this process, with threads for `batch_size`; raises OSError if its port is in use."""
         try:
-            return self._call(member, "GetStatus", b"")
-        except grpc.RpcError:
+            with socket.socket() as probe:  # TensorFlow's own message says neither which port nor what is wrong
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("", int(self.addresses[self.me].rpartition(":")[2])))  # all interfaces, as TensorFlow
+        except (OSError, OverflowError) as error:
+            raise OSError(f"{self.name(self.me)} can't listen at its port ({error}); name another one.") from error
+        hosts = {address.rpartition(":")[0].strip("[]") for address in self.addresses.values()}
+        exempt = os.environ.get(_NO_PROXY, os.environ.get("no_proxy", ""))
+        os.environ[_NO_PROXY] = ",".join(filter(None, [exempt, *sorted(hosts)]))  # no HTTP proxy for these
+        job, task = self.me
+        return tf.train.Server(self.spec, self.jobs[job], task, config=session_config(batch_size=batch_size))
+
+    def probe(self) -> Roster:
+        """Asks every server for its status; b"" from those that do not respond."""
+
+        def get_status(address: str) -> bytes:
+            with grpc.insecure_channel(address) as channel, contextlib.suppress(grpc.RpcError):
+                return channel.unary_unary("/tensorflow.WorkerService/GetStatus")(b"", timeout=_RESPONSE_TIMEOUT_S)
             return b""
 
-    def forget(self, container: str) -> None:
-        """Has the parameter servers free what they hold in a resource container; those that answer."""
-        # CleanupAllRequest, which TensorFlow's wheels do not have, looks the same when it is encoded.
-        request = tf.train.BytesList(value=[container.encode()]).SerializeToString()
-        for server in self.servers:
-            with contextlib.suppress(grpc.RpcError):
-                self._call(server, "CleanupAll", request)
+        with futures.ThreadPoolExecutor(len(self.addresses)) as pool:
+            return dict(zip(self.addresses, pool.map(get_status, self.addresses.values())))
 
-    def _call(self, member: Member, method: str, request: bytes) -> bytes:
-        """Asks the service that every TensorFlow server has for the others of its cluster."""
-        with grpc.insecure_channel(self.address(member)) as channel:
-            return channel.unary_unary(f"/tensorflow.WorkerService/{method}")(request, timeout=ANSWER_WITHIN)
+    def wait_for_all(self, patience: float) -> Roster:
+        """Returns when all respond, and are the same for a while; raises TimeoutError after `patience` seconds."""
+        end, before = time.monotonic() + patience, dict.fromkeys(self.addresses, b"")
+        while (roster := self.probe()) != before or b"" in before.values():
+            if foreign := [each for each, said in roster.items() if said and self.device(each).encode() not in said]:
+                raise ValueError(f"{self.name(*foreign)} serves another cluster, or has another TF_CONFIG; correct it.")
+            missing = [each for each, said in roster.items() if not said]
+            if time.monotonic() > end:
+                waited = f"{self.name(self.me)} has waited {patience:.0f} s for {self.name(*missing or roster)}"
+                raise TimeoutError(f"{waited}; start what is missing, or correct TF_CONFIG, and start all again.")
+            if missing and roster != before:
+                tqdm.write(f"Waiting for {self.name(*missing)}.")
+            before = roster
+            time.sleep(_PROBE_INTERVAL_S if missing else _SETTLE_S)
+        return roster
 
 
-# TensorFlow can't stop a server, so a process that trains again uses the one that it has.
-_servers: dict[Cluster, tf.train.Server] = {}
+class Mail:
+    """Messages between the processes of a roster, in a queue for each on the first parameter server."""
+
+    def __init__(self, cluster: Cluster, server: tf.train.Server, roster: Roster):
+        self._me, self._enqueue, self.over = cluster.me, {}, threading.Event()
+        needed = [cluster.device(member) for member in roster if member[0] == "ps" or member == cluster.me]
+        # Sessions on the parameter servers and this machine, in a container where no other roster has left anything.
+        self.open_session = functools.partial(tf.Session, server.target, config=tf.ConfigProto(device_filters=needed))
+        self.container = hashlib.sha256(b"".join(roster[member] for member in sorted(roster))).hexdigest()[:16]
+        with tf.Graph().as_default() as graph, graph.container(self.container), tf.device(cluster.device(("ps", 0))):
+            self._text = tf.placeholder(tf.string, [])
+            for member in roster:
+                mailbox = tf.FIFOQueue(-1, [tf.string], [[]], shared_name="mail_of_{}_{}".format(*member))
+                self._enqueue[member] = mailbox.enqueue(self._text)
+                if member == cluster.me:
+                    self._dequeue = mailbox.dequeue()
+        self.sess = self.open_session(graph=graph)
+
+    def receive(self) -> Message:
+        """Waits for the next message; exits if it says that the chief has failed."""
+        message = json.loads(self.sess.run(self._dequeue))
+        if "end" in message:
+            self.over.set()
+            if self._me[0] == "ps":
+                time.sleep(_LINGER_S)
+            if message["end"]:
+                _exit(message["end"], 1)
+        return message
+
+    def send(self, members: Iterable[Member], message: Message) -> None:
+        self.sess.run([self._enqueue[member] for member in members], {self._text: json.dumps(message)})
 
 
-def server_of(cluster: Cluster, batch_size: int) -> tf.train.Server:
-    """The server of this process, with threads for batches of that size.
+@contextlib.contextmanager
+def joined(cluster: Cluster, batch_size: int, greeting: Message, patience: float):
+    """Takes part in the cluster: yields the mail of this process, and for the chief the greetings of all.
 
-    Raises:
-        OSError: its port can't be listened at.
+    Inside, this process exits if it loses another one, or fails; the chief alone raises errors, and tells the others.
     """
-    if cluster in _servers:
-        return _servers[cluster]
-    port = cluster.address(cluster.me).rpartition(":")[2]
+    server, name, is_chief = cluster.start_server(batch_size), cluster.name(cluster.me), cluster.me == CHIEF
+    roster, begun = cluster.wait_for_all(patience), threading.Event()
+    mail, others = Mail(cluster, server, roster), [member for member in roster if member != cluster.me]
+    threading.Thread(target=_watch, args=[cluster, roster, patience, begun, mail.over], daemon=True).start()
     try:
-        with socket.socket() as probe:  # TensorFlow's message would not say which port, nor what is wrong
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("", int(port)))  # as TensorFlow does: at all addresses of the machine
-    except OSError as error:
-        raise OSError(
-            f"{cluster.named(cluster.me)} can't listen at its port ({error.strerror or error}); end what is there, "
-            "or name another in TF_CONFIG."
-        ) from error
-    _without_proxy(cluster)
-    with stderr_held_back():
-        config = session_config(batch_size=batch_size)
-        _servers[cluster] = tf.train.Server(cluster.spec, cluster.job_name(cluster.job), cluster.task, config=config)
-    return _servers[cluster]
+        mail.send([CHIEF], {"from": name, **greeting})
+        greetings = [mail.receive() for _ in (roster if is_chief else [CHIEF])]
+        begun.set()
+        if is_chief:
+            mail.send(others, {})
+        yield mail, greetings
+        if is_chief:
+            mail.send(others, {"end": ""})
+    except BaseException as error:
+        reason = ""
+        if not is_chief or not isinstance(error, KeyboardInterrupt | GeneratorExit):
+            # TensorFlow may notice before the watch does that a process is lost, and say it in other words.
+            _exit_if_lost(cluster, [member for member, status in cluster.probe().items() if status != roster[member]])
+            reason = f"{name} has ended: {str(error) or type(error).__name__}"
+        if not is_chief:
+            _exit(reason, 1)
+        mail.send(others, {"end": reason})
+        raise
+    finally:
+        mail.over.set()
+        mail.sess.close()
 
 
-def _without_proxy(cluster: Cluster) -> None:
-    """Has gRPC connect to the machines themselves, though HTTP may go by a proxy here (http_proxy)."""
-    hosts = {address.rpartition(":")[0].strip("[]") for _, addresses in cluster.addresses for address in addresses}
-    before = os.environ.get(_NO_PROXY, os.environ.get("no_proxy", ""))
-    os.environ[_NO_PROXY] = ",".join(filter(None, [before, *sorted(hosts)]))
+def _watch(cluster: Cluster, roster: Roster, patience: float, begun: threading.Event, over: threading.Event) -> None:
+    misses, end = dict.fromkeys(roster, 0), time.monotonic() + patience
+    while not over.wait(_PROBE_INTERVAL_S):
+        for member, status in cluster.probe().items():
+            started_again = status not in (b"", roster[member])
+            misses[member] = _MAX_MISSES if started_again else 0 if status else misses[member] + 1
+        if not over.is_set():
+            _exit_if_lost(cluster, [member for member, count in misses.items() if count >= _MAX_MISSES])
+        if not begun.is_set() and time.monotonic() > end:
+            _exit(f"{cluster.name(cluster.me)} has waited {patience:.0f} s for others that do not begin.", LOST)
+
+
+def _exit_if_lost(cluster: Cluster, lost: list[Member]) -> None:
+    if lost:
+        _exit(f"{cluster.name(cluster.me)} has lost {cluster.name(*lost)}; start all again to resume.", LOST)
+
+
+def _exit(sentence: str, status: int) -> None:
+    try:
+        tqdm.write(sentence, file=sys.stderr)
+        sys.stdout.flush()
+    finally:
+        os._exit(status)

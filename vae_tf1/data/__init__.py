@@ -1,1 +1,1 @@
-"""Where images and labels come from, and how they are handed out."""
+"""Reads images and labels, and draws batches from them."""

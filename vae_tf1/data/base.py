@@ -1,4 +1,4 @@
-"""What `tensorflow.contrib.learn.python.learn.datasets.base` offered to programs that read MNIST."""
+"""The names of `tensorflow.contrib.learn.python.learn.datasets.base` that programs which read MNIST use."""
 
 from collections import namedtuple
 

@@ -1,8 +1,9 @@
-"""The IDX format: what MNIST's files are in (http://yann.lecun.com/exdb/mnist, "File formats")."""
+"""Reads the IDX format of MNIST's files (http://yann.lecun.com/exdb/mnist, "File formats")."""
 
 import gzip
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +15,16 @@ IDX_FILES = (
     "t10k-labels-idx1-ubyte.gz",
 )
 
-# No IDX file of this kind comes near it (EMNIST's largest has 5.5e8 bytes); it bounds what a header can make us read.
+# Bounds the memory that a damaged header can claim; the largest real file of this kind, EMNIST's, has 5.5e8 bytes.
 _MAX_PAYLOAD = 2**29 + 2**27
 
 
-def read_idx_files(directory: Path):
-    """The four arrays of a directory: uint8 [N, rows, columns] and [N], for training and for testing."""
+def read_idx_files(directory: Path) -> list[np.ndarray]:
+    """Reads the four files of a directory: uint8 images [N, rows, columns] and labels [N], first train, then test.
+
+    Raises:
+        ValueError: a file is damaged, or two do not belong together.
+    """
     arrays = [read_idx(directory / name, dimensions=3 if "images" in name else 1) for name in IDX_FILES]
     for i in (0, 2):
         images, labels = arrays[i], arrays[i + 1]
@@ -36,8 +41,16 @@ def read_idx_files(directory: Path):
     return arrays
 
 
-def read_idx(source, dimensions: int) -> np.ndarray:
-    """A gzip-compressed IDX file (a path, or a file open for reading) of bytes with that number of dimensions."""
+def read_idx(source: Any, dimensions: int) -> np.ndarray:
+    """Reads a gzip-compressed IDX file of unsigned bytes.
+
+    Args:
+        source: a path, or a file open for reading bytes.
+        dimensions: how many dimensions it must have: 3 for images, 1 for labels.
+
+    Raises:
+        ValueError: it is damaged, or has another number of dimensions.
+    """
     path = source if isinstance(source, str | Path) else source.name
     header_bytes = 4 * (1 + dimensions)
     try:
@@ -65,8 +78,8 @@ def read_idx(source, dimensions: int) -> np.ndarray:
     return payload.reshape(shape)
 
 
-def _fill(file, array: np.ndarray) -> int:
-    """Reads into the array, a piece at a time, so that it is not held twice; returns how many bytes there were."""
+def _fill(file: gzip.GzipFile, array: np.ndarray) -> int:
+    """Reads into the array in small pieces, which need no second copy of it, and returns the number of bytes read."""
     view, done = array.data, 0
     while done < len(array) and (count := file.readinto(view[done : done + 2**20])):
         done += count

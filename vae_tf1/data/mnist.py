@@ -1,4 +1,4 @@
-"""Where MNIST comes from: IDX files, a download by tensorflow-datasets, or else the built-in digits."""
+"""Finds MNIST: in IDX files, prepared by tensorflow-datasets, by download; or else the built-in digits."""
 
 import hashlib
 import importlib
@@ -7,7 +7,10 @@ import os
 import tempfile
 import threading
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import filelock
 import numpy as np
@@ -22,18 +25,24 @@ MNIST_SHA256 = (
     "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 )
 DATA_DIR = "VAE_TF1_DATA_DIR"  # environment variable
-MNIST_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"  # tensorflow-datasets has it from there too
-_MNIST_URLS = (MNIST_URL, "http://yann.lecun.com/exdb/mnist/")  # the second, which old programs name, is gone
+MNIST_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"  # tensorflow-datasets uses the same mirror
+_MNIST_URLS = (MNIST_URL, "http://yann.lecun.com/exdb/mnist/")  # old programs name the second, which is gone
 BUILTIN_DIR = Path(__file__).parent / "digits"
 
 _REACH_SECONDS = 5.0
 
 
-def find_data(train_dir: Path, source: str, source_url: str):
-    """(name, four arrays) from IDX files, tensorflow-datasets or, for source "auto", the built-in digits."""
+def find_data(train_dir: Path, source: str, source_url: str) -> tuple[str, list[np.ndarray]]:
+    """Returns the name and the four arrays of the data that `read_data_sets` describes.
+
+    Args:
+        train_dir: the caller's directory.
+        source: "auto", which falls back on the built-in digits, or "mnist".
+        source_url: where to download the four files from.
+    """
     if train_dir.exists() and not train_dir.is_dir():
         raise NotADirectoryError(
-            f"train_dir {train_dir} is a file; pass the directory that holds the data, or where it should be stored."
+            f"train_dir {train_dir} is a file; pass the directory that holds the data or is to hold it."
         )
     directories = [train_dir]
     if source_url not in _MNIST_URLS:
@@ -58,11 +67,11 @@ def find_data(train_dir: Path, source: str, source_url: str):
         return "built-in digits", read_idx_files(BUILTIN_DIR)
 
 
-def maybe_download(filename: str, work_directory, source_url: str) -> str:
-    """Downloads `source_url` to `filename` in `work_directory`, unless it is there; returns its path.
+def maybe_download(filename: str, work_directory: str | os.PathLike[str], source_url: str) -> str:
+    """Downloads `source_url` to `filename` in `work_directory` unless it exists, and returns its path.
 
     Raises:
-        OSError: the file can't be downloaded, or not written.
+        OSError: the file can't be downloaded or written.
     """
     path = Path(work_directory).expanduser() / filename
     if not path.exists():
@@ -71,12 +80,12 @@ def maybe_download(filename: str, work_directory, source_url: str) -> str:
             _check_reachable(source_url)
             _download(source_url, path)
         except _UnreachableError as error:
-            raise ConnectionError(f"{path} is not there, and {error}; put it there by hand.") from error
+            raise ConnectionError(f"{path} does not exist, and {error}; put it there by hand.") from error
     return str(path)
 
 
-def _read_present(directory: Path, source: str):
-    """(name, four arrays) of the data that is in the directory, or None."""
+def _read_present(directory: Path, source: str) -> tuple[str, list[np.ndarray]] | None:
+    """Returns the name and the four arrays of the data in the directory, or None if it has none."""
     present = [name for name in IDX_FILES if (directory / name).is_file()]
     if len(present) == len(IDX_FILES):
         is_mnist = all(sha256_of(directory / name) == sha for name, sha in zip(IDX_FILES, MNIST_SHA256))
@@ -98,23 +107,26 @@ def _read_present(directory: Path, source: str):
 
 
 def _download_idx_files(source_url: str, train_dir: Path) -> None:
-    """Puts those of the four files into `train_dir` that are not there, as their host gives them."""
+    """Downloads those of the four files that `train_dir` lacks; they have no known checksums."""
     for name in IDX_FILES:
         maybe_download(name, train_dir, f"{source_url.rstrip('/')}/{name}")
 
 
 class _UnreachableError(Exception):
-    """Why MNIST can't be downloaded; half a sentence."""
+    """A download failed; the message is a clause that says why."""
 
 
-def _read_mnist(data_dir: Path):
-    """MNIST as tensorflow-datasets prepares it, in the order of the original files, or from these without it."""
+def _read_mnist(data_dir: Path) -> list[np.ndarray]:
+    """Returns MNIST's four arrays as tensorflow-datasets prepares them, in the order of the original files.
+
+    Where tensorflow-datasets can't be imported, they are read from these files.
+    """
     import tensorflow.compat.v1 as tf
 
     manual = data_dir / "downloads" / "manual"
     try:
         tfds = _import_tfds()
-    except Exception as error:  # of whichever library it needs
+    except Exception as error:  # any library that it needs may raise anything
         print(
             f"tensorflow-datasets can't be imported ({type(error).__name__}), so MNIST's files in {manual} are read "
             "without it.",
@@ -125,19 +137,19 @@ def _read_mnist(data_dir: Path):
     builder = tfds.builder("mnist", data_dir=data_dir)
     if not _is_prepared(builder):
         _check_writable(data_dir)
-        with filelock.FileLock(data_dir / ".lock"):  # a second process waits, and finds what the first has prepared
+        with filelock.FileLock(data_dir / ".lock"):  # a second process waits, then reads what the first prepared
             builder = tfds.builder("mnist", data_dir=data_dir)
             if not _is_prepared(builder):
                 _fetch(manual)
                 builder.download_and_prepare()
-    # A graph of its own: the caller's default graph gets no operation, and both eager and graph mode work.
+    # A separate graph adds no operation to the caller's, and works in eager and in graph mode.
     with tf.Graph().as_default():
         train, test = tfds.as_numpy(builder.as_dataset(split=["train", "test"], batch_size=-1))
     return [*_in_file_order(train, "train"), *_in_file_order(test, "test")]
 
 
-def _import_tfds():
-    """tensorflow-datasets, or the error of what it needs, which the package itself would print and leave at that."""
+def _import_tfds() -> ModuleType:
+    """Imports tensorflow-datasets; a library that it lacks is an error here, where it would only log a message."""
     absl = logging.getLogger("absl")
     disabled, absl.disabled = absl.disabled, True
     try:
@@ -146,8 +158,8 @@ def _import_tfds():
         absl.disabled = disabled
 
 
-def _is_prepared(builder) -> bool:
-    return builder.data_path.exists() and builder.is_prepared()  # is_prepared alone warns of what is not there
+def _is_prepared(builder: Any) -> bool:
+    return builder.data_path.exists() and builder.is_prepared()  # is_prepared alone warns about a missing directory
 
 
 def _check_writable(data_dir: Path) -> None:
@@ -162,7 +174,7 @@ def _check_writable(data_dir: Path) -> None:
 
 
 def _fetch(manual: Path) -> None:
-    """Has MNIST's four files in the directory, each with its checksum."""
+    """Downloads those of MNIST's four files that the directory lacks, and checks all four."""
     files = list(zip(IDX_FILES, MNIST_SHA256))
     missing = [(name, sha256) for name, sha256 in files if not (manual / name).is_file()]
     if missing:
@@ -176,33 +188,39 @@ def _fetch(manual: Path) -> None:
 
 
 def _check_reachable(url: str) -> None:
-    """Asks the host for an answer, whatever it is, for at most 5 seconds; proxies of the environment are used."""
+    """Waits at most 5 seconds for any response from the host; the environment's proxies are used.
+
+    Raises:
+        _UnreachableError: there was none.
+    """
     import requests
 
-    failure: list[Exception | None] = []
+    outcomes: list[Exception | None] = []
 
-    def ask():
+    def request() -> None:
         try:
             requests.head(url, timeout=_REACH_SECONDS, allow_redirects=False)
-            failure.append(None)
-        except Exception as error:  # whatever it is, it is why there is no answer
-            failure.append(error)
+            outcomes.append(None)
+        except Exception as error:  # whatever it is, the host gave no response
+            outcomes.append(error)
 
-    # A thread, because a timeout of the connection does not bound the time that looking up its name takes.
-    thread = threading.Thread(target=ask, daemon=True)
+    # In a thread, because the timeout of a connection does not cover the lookup of the host's name.
+    thread = threading.Thread(target=request, daemon=True)
     thread.start()
     thread.join(_REACH_SECONDS)
-    if not failure:
+    if not outcomes:
         raise _UnreachableError(f"{url} did not answer within {_REACH_SECONDS:.0f} seconds")
-    if failure[0] is not None:
-        raise _UnreachableError(f"{url} can't be reached ({type(failure[0]).__name__})") from failure[0]
+    if (error := outcomes[0]) is not None:
+        raise _UnreachableError(f"{url} can't be reached ({type(error).__name__})") from error
 
 
 def _download(url: str, path: Path, sha256: str | None = None) -> None:
-    """Puts the file at `path` when it is whole and has its checksum; tensorflow-datasets would wait for ever.
+    """Downloads to `path`, which appears only when it is complete and has its checksum.
+
+    (tensorflow-datasets has no timeout, so it does not do this here.)
 
     Raises:
-        _UnreachableError: it can't be had; nothing is left of it.
+        _UnreachableError: the download failed; nothing is left of it.
     """
     import requests
 
@@ -217,7 +235,7 @@ def _download(url: str, path: Path, sha256: str | None = None) -> None:
                 for block in response.iter_content(2**16):
                     file.write(block)
         if sha256 is not None and sha256_of(part) != sha256:
-            raise _UnreachableError(f"the file from {url} is not MNIST's file: its SHA-256 is another")
+            raise _UnreachableError(f"the file from {url} is not MNIST's file: its SHA-256 differs")
         part.replace(path)
     except requests.RequestException as error:
         raise _UnreachableError(f"{url} can't be downloaded ({type(error).__name__})") from error
@@ -229,8 +247,8 @@ def _download(url: str, path: Path, sha256: str | None = None) -> None:
         part.unlink(missing_ok=True)
 
 
-def _in_file_order(rows, split: str):
-    """Images and labels as the original file has them; tfds stores row i at the place of its hash."""
+def _in_file_order(rows: Mapping[str, np.ndarray], split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns images and labels in the original file's order; tensorflow-datasets sorts rows by a hash."""
     count = len(rows["label"])
     stored = sorted(range(count), key=lambda i: hashlib.md5(f"{split}{i}".encode()).digest())
     images = np.empty((count, 28, 28), np.uint8)

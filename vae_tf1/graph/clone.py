@@ -6,6 +6,7 @@ no new operations.
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 
@@ -15,13 +16,14 @@ from vae_tf1.graph.walk import Element, upstream_of, variables_among
 Sources = Sequence[tuple[tf.Tensor, tf.Tensor]]  # a tensor of the original, and what replaces it in the copy
 
 
-def rebuild(elements: Sequence[Element], sources: Sources, name: str) -> list[Element]:
+def rebuild(elements: Sequence[Element], sources: Sources, name: str, *, for_xla: bool = False) -> list[Element]:
     """Builds `elements` again in the default graph, from other sources.
 
     Args:
         elements: tensors or operations of one graph.
         sources: pairs of a tensor upstream of `elements` and the tensor of the default graph that replaces it.
         name: scope of the new operations.
+        for_xla: leave conditionals and loops whole, as XLA needs them; otherwise TensorFlow lowers them to switches.
 
     Returns:
         The same tensors and operations, in the default graph.
@@ -36,8 +38,25 @@ def rebuild(elements: Sequence[Element], sources: Sources, name: str) -> list[El
         node.device = ""
     del graph_def.node[:]
     graph_def.node.extend(nodes)
+    if for_xla:
+        _leave_control_flow_whole(graph_def)
     input_map = {tensor.name: source for tensor, source in sources if tensor.name in inputs}
     return tf.import_graph_def(graph_def, input_map, [element.name for element in elements], name=name)
+
+
+def _leave_control_flow_whole(graph_def: tf.GraphDef) -> None:
+    """Changes nodes and functions; the functions get new names, since the graph has the old ones under theirs."""
+    functions = graph_def.library.function
+    new_names = {function.signature.name: f"{function.signature.name}_whole" for function in functions}
+    for function in functions:
+        function.signature.name = new_names[function.signature.name]
+    del graph_def.library.gradient[:]
+    for node in [*graph_def.node, *(node for function in functions for node in function.node_def)]:
+        node.attr.pop("_lower_using_switch_merge", None)
+        for value in node.attr.values():
+            called = [value.func] if value.HasField("func") else value.list.func if value.HasField("list") else []
+            for function in called:
+                function.name = new_names.get(function.name, function.name)
 
 
 class GraphClone:
@@ -64,7 +83,7 @@ class GraphClone:
                     f"{elements[0].name} depends on the placeholder {operation.name}, for which nothing is fed here; "
                     "compute it with sess.run and feed_dict."
                 )
-        self._copy_variables(operations)
+        self.copy_variables(operations)
         variables = []
         for original, copy, _ in self._variables:
             source = original.op.outputs[0]  # the handle of a resource variable, the reference of another
@@ -91,19 +110,28 @@ class GraphClone:
             )
         return tf.nest.pack_sequence_as(distribution, self.copy(parameters, sources, name), expand_composites=True)
 
-    def session(self, threads: int = 1) -> tf.Session:
+    def session(self, threads: int = 1, *, blank: bool = False) -> tf.Session:
         """Opens a session on the default graph, whose variables have the values that the originals have now.
+
+        Args:
+            threads: number of callers that run it at the same time.
+            blank: all variables are 0 instead, for what does not depend on their values.
 
         Raises:
             ValueError: the originals have no values yet.
         """
-        values = read_variables(self._sess, [original for original, _, _ in self._variables])
+        originals = [original for original, _, _ in self._variables]
+        if blank:
+            values = [np.zeros(each.shape, each.dtype.base_dtype.as_numpy_dtype) for each in originals]
+        else:
+            values = read_variables(self._sess, originals)
         session = private_session(tf.get_default_graph(), threads)
         feed = {placeholder: value for (_, _, placeholder), value in zip(self._variables, values)}
         session.run([copy.initializer for _, copy, _ in self._variables], feed)
         return session
 
-    def _copy_variables(self, operations: Sequence[tf.Operation]) -> None:
+    def copy_variables(self, operations: Sequence[tf.Operation]) -> None:
+        """Copies the variables among these operations; those that are copied after `session` have no value in it."""
         copied = {original.op.name for original, _, _ in self._variables}
         for original in variables_among(operations):
             name = original.op.name

@@ -29,9 +29,14 @@ _DRAWN_AT_ONCE = 2**22  # values; 16 MiB of float32
 _drawn_in: weakref.WeakKeyDictionary[tf.Session, dict[str, int]] = weakref.WeakKeyDictionary()
 
 
-def random_operations(elements: Sequence[Element]) -> list[tf.Operation]:
-    """The operations that make `elements`, of one graph, come out differently in each run, in order of creation."""
-    operations = upstream_of(list(elements))
+def random_operations(elements: Sequence[Element], without: Sequence[tf.Tensor] = ()) -> list[tf.Operation]:
+    """The operations that make `elements`, of one graph, come out differently in each run, in order of creation.
+
+    Args:
+        elements: tensors or operations of one graph.
+        without: tensors taken as given.
+    """
+    operations = upstream_of(elements, without)
     if not any(_is_random(operation.node_def) or _functions_called(operation.node_def) for operation in operations):
         return []
     library = {function.signature.name: function for function in operations[0].graph.as_graph_def().library.function}
@@ -55,6 +60,25 @@ def _draws(node: tf.NodeDef, library: dict[str, Any], seen: set[str]) -> bool:
     return any(_draws(inner, library, seen) for name in functions for inner in library[name].node_def)
 
 
+def reseed(elements: Sequence[Element], offset: int) -> list[Element]:
+    """Imports `elements` and all of their graph into another one, where their noise has other seeds.
+
+    Args:
+        elements: tensors and operations of one graph.
+        offset: what is added to the seeds of their random operations; unseeded ones stay so.
+
+    Returns:
+        The same tensors and operations, in the other graph.
+    """
+    noisy = {operation.name for operation in random_operations(elements)}
+    graph_def = elements[0].graph.as_graph_def()
+    for node in graph_def.node:
+        if node.name in noisy and (node.attr["seed"].i, node.attr["seed2"].i) != (0, 0):
+            node.attr["seed2"].i += offset
+    with tf.Graph().as_default():
+        return tf.import_graph_def(graph_def, return_elements=[element.name for element in elements], name="")
+
+
 def _can_be_repeated(operation: tf.Operation) -> bool:
     # Control inputs would run along when values are drawn to move the stream on; what is in a loop can't be run alone.
     alone = not operation.control_inputs and operation.graph.is_fetchable(operation)
@@ -70,7 +94,8 @@ def check_repeatable(elements: Sequence[Element]) -> None:
             raise ValueError(
                 f"A resumed run could not repeat the noise of {operation.name} ({operation.type}); draw it with "
                 "tf.random_normal, tf.random_uniform or tf.truncated_normal outside of tf.cond, tf.while_loop and "
-                "tf.py_func, or train without checkpoint_dir or without a seed."
+                "tf.py_func (give dropout keep_prob=tf.placeholder_with_default(0.8, []) rather than is_training), or "
+                "train without checkpoint_dir or without a seed."
             )
 
 
@@ -128,12 +153,12 @@ class NoiseStreams:
             count -= some
 
 
-def stateless(operation: tf.Operation, shape: Sequence[int], seed) -> tf.Tensor:
+def stateless(operation: tf.Operation, shape: Any, seed: Any) -> tf.Tensor:
     """A stateless replacement for a random operation: values that follow from a seed alone.
 
     Args:
         operation: one of `random_operations`.
-        shape: of what it gives.
+        shape: of its output, integers or a tensor.
         seed: integers [2].
 
     Raises:

@@ -1,5 +1,9 @@
 """How sessions are opened, and the values that they hold."""
 
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import tensorflow.compat.v1 as tf
 
 # batch_size * hidden_units from which an operation is split across threads: eight times the notebook's.
@@ -55,3 +59,38 @@ def read_variables(sess: tf.Session, variables: list[tf.Variable]) -> list:
             "The weights of vae have no values in sess yet; iterate over train(sess, vae, ...), "
             "or restore a checkpoint, first."
         ) from error
+
+
+# What was added to each graph, by what it is for; without references to the graph, which would keep it alive.
+_added_to: weakref.WeakKeyDictionary[tf.Graph, dict[tuple, Any]] = weakref.WeakKeyDictionary()
+
+
+def _add_once(graph: tf.Graph, what: str, variables: Sequence[tf.Variable], add: Callable[[], Any]) -> Any:
+    """Returns what `add` returned when it was first called for these variables, so that a graph does not grow."""
+    added = _added_to.setdefault(graph, {})
+    key = (what, *(variable.op.name for variable in variables))
+    if key not in added:
+        with graph.as_default():
+            added[key] = add()
+    return added[key]
+
+
+def saver_of(graph: tf.Graph, variables: Sequence[tf.Variable]) -> tf.train.Saver:
+    """A saver of variables that deletes no checkpoint; its operations are added to the graph once."""
+
+    def add() -> Any:
+        return tf.train.Saver(list(variables), max_to_keep=None).as_saver_def()
+
+    definition = _add_once(graph, "saver", variables, add)
+    with graph.as_default():
+        return tf.train.Saver(saver_def=definition)
+
+
+def uninitialized_variables(sess: tf.Session, variables: Sequence[tf.Variable]) -> list[tf.Variable]:
+    """Those of the variables that have no value in `sess`."""
+
+    def add() -> str:
+        return tf.report_uninitialized_variables(list(variables)).name
+
+    missing = set(sess.run(_add_once(sess.graph, "uninitialized", variables, add)))
+    return [variable for variable in variables if variable.op.name.encode() in missing]

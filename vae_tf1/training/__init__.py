@@ -7,17 +7,18 @@ from collections.abc import Generator
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vae_tf1._checks import as_count, as_path, check_session
+from vae_tf1._checks import as_count, as_path
 from vae_tf1._files import FilePath
-from vae_tf1.data.data_set import Datasets, binarize
+from vae_tf1.data.data_set import Datasets
 from vae_tf1.graph.noise import check_repeatable
+from vae_tf1.inputs import check_fed, input_arrays, training_arrays
 from vae_tf1.training import checkpoints, interrupts, reports
 from vae_tf1.training.compiled import CHUNK, compiled_steps
 from vae_tf1.training.loop import RunFiles, training_loop
 from vae_tf1.training.plain import plain_steps
 from vae_tf1.training.reports import Report
 from vae_tf1.training.run import SHOWN_IMAGES, Run
-from vae_tf1.vae import VAE, check_images, check_only_x_is_fed, check_vae, tensors_of
+from vae_tf1.vae import VAE, check_session, check_vae, tensors_of
 
 
 def train(
@@ -34,7 +35,7 @@ def train(
     initial_checkpoint: FilePath | None = None,
     log_dir: FilePath | None = None,
 ) -> Generator[Report, None, None]:
-    """Trains `vae` on the binarized images of `data.train`, and yields a `Report` every `report_every` iterations.
+    """Trains `vae` on `data.train`, and yields a `Report` every `report_every` iterations.
 
         with tf.Session(config=session_config()) as sess:
             for report in train(sess, vae, mnist, checkpoint_dir="checkpoints"):
@@ -87,17 +88,17 @@ def train(
         OSError: a directory can't be written; the checkpoints in it are unchanged.
     """
     check_vae(vae)
-    check_session(sess, vae.x.graph)
+    check_session(sess, vae)
     iterations, batch_size, report_every = check_arguments(vae, data, iterations, batch_size, report_every)
     files = RunFiles(checkpoint_dir, checkpoint_every, initial_checkpoint, log_dir).checked()
     if checkpoint_dir is not None:
         check_repeatable(tensors_of(vae))
-    images = data.train.black_and_white
+    arrays = training_arrays(vae, data.train)
     with interrupts.defer():  # an interrupt would leave a half-built program in the graph
         if compiled:
-            run = Run(sess, vae, data, batch_size, compiled_steps(sess, vae, images, batch_size), CHUNK)
+            run = Run(sess, vae, data, batch_size, compiled_steps(sess, vae, arrays, batch_size), CHUNK)
         else:
-            run = Run(sess, vae, data, batch_size, plain_steps(sess, vae, images))
+            run = Run(sess, vae, data, batch_size, plain_steps(sess, vae, arrays))
     return training_loop(run, iterations, report_every, files)
 
 
@@ -121,7 +122,6 @@ def check_arguments(
         vae: has passed `check_vae`.
         data, iterations, batch_size, report_every: as of `train`.
     """
-    check_only_x_is_fed(vae)
     if not isinstance(data, Datasets):
         raise TypeError(
             f"data is a {type(data).__name__}; pass the Datasets that read_data_sets returns, "
@@ -138,11 +138,12 @@ def check_arguments(
             f"data.validation has {data.validation.num_examples} images, but a report shows {SHOWN_IMAGES}; "
             "read the data with a larger validation_size."
         )
+    labels = data.validation.labels[:SHOWN_IMAGES]
     shown = data.validation.images[:SHOWN_IMAGES]
     if shown.ndim != 2 or shown.dtype != np.float32:
         raise ValueError(
             f"The images of data are {shown.dtype} {list(shown.shape[1:])}, not float32 [pixels]; "
             "read them with read_data_sets(..., reshape=True, dtype=np.float32)."
         )
-    binarize(check_images(vae, shown))  # raises for pixels outside [0, 1]
+    check_fed([vae.train_step, vae.x_hat], input_arrays(vae, shown, labels))
     return iterations, batch_size, report_every

@@ -186,6 +186,19 @@ def read_newest(directory: Path) -> Checkpoint | None:
     return None
 
 
+def find_difference(there: dict[str, Any], here: dict[str, Any]) -> tuple[str, str] | None:
+    """How two runs differ, apart from the versions of libraries: in the "run" or in the "model", and in words.
+
+    Args:
+        there, here: what identifies each run; see `check_same_run`.
+    """
+    for what in here:
+        if what not in ("computation", "versions") and there.get(what) != here[what]:
+            return "run", f"its {what} is {there.get(what)}, here it is {here[what]}"
+    difference = fingerprint.describe_difference(there["computation"], here["computation"])
+    return None if difference is None else ("model", difference)
+
+
 def check_same_run(checkpoint: Checkpoint, run: dict[str, Any]) -> None:
     """Checks that a run may resume from a checkpoint.
 
@@ -197,25 +210,20 @@ def check_same_run(checkpoint: Checkpoint, run: dict[str, Any]) -> None:
     Raises:
         ValueError: the checkpoint is of another run; the message says how they differ.
     """
-    there, here = checkpoint.run, run
-    for what in here:
-        if what not in ("computation", "versions") and there.get(what) != here[what]:
-            raise ValueError(
-                f"The checkpoint {checkpoint.path} is of another run: its {what} is {there.get(what)}, here it "
-                f"is {here[what]}; change it back, or pass another checkpoint_dir."
-            )
-    difference = fingerprint.describe_difference(there["computation"], here["computation"])
+    difference = find_difference(checkpoint.run, run)
     if difference is None:
         return
-    if there["versions"] == here["versions"]:
+    kind, said = difference
+    there = checkpoint.run
+    if kind == "run" or there["versions"] == run["versions"]:
         raise ValueError(
-            f"The checkpoint {checkpoint.path} is of another model: {difference}; "
-            "change the model back, or pass another checkpoint_dir."
+            f"The checkpoint {checkpoint.path} is of another {kind}: {said}; change the {kind} back, or pass another "
+            "checkpoint_dir."
         )
     versions = ", ".join(f"{name} {version}" for name, version in there["versions"].items())
     warnings.warn(
         f"The checkpoint {checkpoint.path} was written with {versions}, and the graph has changed since: "
-        f"{difference}. Training resumes from it; if you changed the model yourself, pass another checkpoint_dir.",
+        f"{said}. Training resumes from it; if you changed the model yourself, pass another checkpoint_dir.",
         stacklevel=4,
     )
 

@@ -6,8 +6,9 @@ the placeholder, and noise that depends on the seeds and the iteration alone rep
 of the graph, so everything else sees the weights.
 """
 
+import re
 import weakref
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -15,6 +16,7 @@ import tensorflow.compat.v1 as tf
 from vae_tf1.graph.clone import GraphClone, rebuild
 from vae_tf1.graph.noise import random_operations, stateless
 from vae_tf1.graph.walk import upstream_of
+from vae_tf1.inputs import Arrays
 from vae_tf1.training.run import Steps
 from vae_tf1.vae import VAE, train_fetches, variables_of
 
@@ -27,10 +29,10 @@ _CONVOLUTIONS = {"Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter", "Conv3
 class _Program(NamedTuple):
     """The names of a program's feeds and fetches in its graph."""
 
-    new_images: str  # uint8 [N, P], which `load` assigns to the variable
+    new_arrays: list[str]  # [N, ...], which `load` assigns to the variables
     load: str
     chunk: int  # iterations, at most
-    rows: str  # int32 [chunk, batch size]: row numbers of the variable, one batch per line
+    rows: str  # int32 [chunk, batch size]: row numbers of the variables, one batch per line
     batches: str  # int32 []: how many of them to train on
     first: str  # int64 []: iteration of the first batch
     seeds: str  # int64 [number of random operations]
@@ -41,29 +43,30 @@ class _Program(NamedTuple):
 _programs_of: weakref.WeakKeyDictionary[tf.Graph, dict[tuple, _Program]] = weakref.WeakKeyDictionary()
 
 
-def compiled_steps(sess: tf.Session, vae: VAE, images: np.ndarray, batch_size: int) -> Steps:
-    """Compiles the training step of `vae` for batches of `images`.
+def compiled_steps(sess: tf.Session, vae: VAE, arrays: Arrays, batch_size: int) -> Steps:
+    """Compiles the training step of `vae` for batches of `arrays`.
 
     Args:
         sess: a session on the graph of `vae`.
         vae: a model with resource variables, as `build_vae` makes it.
-        images: uint8 [N, P] of 0 and 1; the session keeps a copy.
+        arrays: what the model is fed, by row number, from `training_arrays`; the session keeps a copy.
         batch_size: images per step.
 
     Returns:
         `Steps`, for at most `CHUNK` batches per call.
 
     Raises:
-        ValueError: a variable of `vae` is not a resource variable, its noise can't be repeated, or it uses control flow
-            of TensorFlow 1.
+        ValueError: a variable of `vae` is not a resource variable, its noise can't be repeated, it uses control flow of
+            TensorFlow 1, or XLA cannot compile it.
     """
     programs = _programs_of.setdefault(sess.graph, {})
-    key = (vae.x.name, *(element.name for element in train_fetches(vae)), images.shape, batch_size)
+    fed = tuple((tensor.name, array.shape, array.dtype.name) for tensor, array in arrays.items())
+    key = (fed, *(element.name for element in train_fetches(vae)), batch_size)
     if key not in programs:
         with sess.graph.as_default():
-            programs[key] = _build(sess, vae, images.shape, batch_size)
+            programs[key] = _build(sess, vae, arrays, batch_size)
     program = programs[key]
-    sess.run(program.load, {program.new_images: images})
+    sess.run(program.load, dict(zip(program.new_arrays, arrays.values())))
     seeds = np.array([_seed_of(operation) for operation in random_operations(train_fetches(vae))], np.int64)
 
     def steps(rows: np.ndarray, iteration: int) -> np.ndarray:
@@ -73,10 +76,27 @@ def compiled_steps(sess: tf.Session, vae: VAE, images: np.ndarray, batch_size: i
             padded = np.zeros([program.chunk, batch_size], np.int32)
             padded[: len(some)] = some
             feed = {program.rows: padded, program.batches: len(some), program.first: iteration + start}
-            losses.append(sess.run(program.losses, {**feed, program.seeds: seeds})[: len(some)])
+            losses.append(_run(sess, program, {**feed, program.seeds: seeds})[: len(some)])
         return np.concatenate(losses)
 
     return steps
+
+
+def _run(sess: tf.Session, program: _Program, feed: dict[str, Any]) -> np.ndarray:
+    try:
+        return sess.run(program.losses, feed)
+    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+        lines = [line.strip() for line in error.message.splitlines() if line.strip()]
+        reason = next(line for line in [*lines, "no reason given"] if line != "Graph execution error:")
+        node = re.search(r"\{\{node ([^}]+)\}\}", error.message)
+        where = f"{node[1]}: " if node else ""
+        if "Optional" in error.message:  # how TensorFlow hands values of a branch to the gradient's
+            reason = "gradients pass through values inside a tf.cond; use tf.where instead"
+        elif "TensorList" in error.message:
+            reason = (
+                "gradients pass through a loop of unknown length; give it maximum_iterations, or use tf.nn.static_rnn"
+            )
+        raise ValueError(f"XLA cannot compile this model ({where}{reason}); train without compiled=True.") from error
 
 
 def _seed_of(operation: tf.Operation) -> int:
@@ -85,7 +105,7 @@ def _seed_of(operation: tf.Operation) -> int:
     return seed + (seed2 << 32) if (seed, seed2) != (0, 0) else int(np.random.SeedSequence().generate_state(1)[0])
 
 
-def _build(sess: tf.Session, vae: VAE, shape: tuple[int, ...], batch_size: int) -> _Program:
+def _build(sess: tf.Session, vae: VAE, arrays: Arrays, batch_size: int) -> _Program:
     for operation in upstream_of(train_fetches(vae)):
         if operation.type in ("Switch", "Enter"):
             raise ValueError(
@@ -93,7 +113,7 @@ def _build(sess: tf.Session, vae: VAE, shape: tuple[int, ...], batch_size: int) 
                 "tf.enable_control_flow_v2() before you build the model, or train without compiled=True."
             )
     random = random_operations(train_fetches(vae))
-    noise_shapes = _shapes(sess, vae, random, batch_size)
+    noise_shapes = _shapes(sess, arrays, random, batch_size)
     handles = [_handle(variable) for variable in variables_of(vae)]
     types = {operation.type for operation in upstream_of(train_fetches(vae))}
     chunk = 1 if types & _CONVOLUTIONS else CHUNK
@@ -103,12 +123,12 @@ def _build(sess: tf.Session, vae: VAE, shape: tuple[int, ...], batch_size: int) 
         def iterate(i: tf.Tensor, losses: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             iteration = first + tf.cast(i, tf.int64)
             sources = [
-                (vae.x, tf.cast(tf.gather(images, rows[i]), tf.float32)),
+                *((tensor, tf.cast(tf.gather(held[tensor], rows[i]), tensor.dtype)) for tensor in arrays),
                 *((handle, tf.raw_ops.Identity(input=handle)) for handle in handles),
             ]
             for k, (operation, noise_shape) in enumerate(zip(random, noise_shapes)):
                 sources.append((operation.outputs[0], stateless(operation, noise_shape, [seeds[k], iteration])))
-            *terms, train_step = rebuild(train_fetches(vae), sources, name="")
+            *terms, train_step = rebuild(train_fetches(vae), sources, name="", for_xla=True)
             with tf.control_dependencies([train_step]):
                 means = tf.stack([tf.reduce_mean(term) for term in terms])
                 return i + 1, tf.tensor_scatter_nd_update(losses, [[i]], [means])
@@ -117,30 +137,31 @@ def _build(sess: tf.Session, vae: VAE, shape: tuple[int, ...], batch_size: int) 
         return iterate(*start)[1] if chunk == 1 else tf.while_loop(lambda i, _: i < count, iterate, start)[1]
 
     with tf.name_scope(f"{vae.train_step.name}_compiled"):
-        new_images = tf.placeholder(tf.uint8, shape)
-        images = tf.Variable(new_images, trainable=False, collections=[], use_resource=True, name="images")
+        new = {tensor: tf.placeholder(array.dtype, array.shape) for tensor, array in arrays.items()}
+        options: dict[str, Any] = {"trainable": False, "collections": [], "use_resource": True}
+        held = {tensor: tf.Variable(value, name="data", **options) for tensor, value in new.items()}
         rows = tf.placeholder(tf.int32, [chunk, batch_size])
         count, first = tf.placeholder(tf.int32, []), tf.placeholder(tf.int64, [])
         seeds = tf.placeholder(tf.int64, [len(random)])
         losses = train(rows, count, first, seeds)
-        load, rest = images.initializer, (rows, count, first, seeds, losses)
-        return _Program(new_images.name, load.name, chunk, *(element.name for element in rest))
+        load = tf.group(*(variable.initializer for variable in held.values()))
+        names = [element.name for element in (rows, count, first, seeds, losses)]
+        return _Program([value.name for value in new.values()], load.name, chunk, *names)
 
 
-def _shapes(sess: tf.Session, vae: VAE, random: list[tf.Operation], batch_size: int) -> list[list[int]]:
+def _shapes(sess: tf.Session, arrays: Arrays, random: list[tf.Operation], batch_size: int) -> list[list[int]]:
     """The shape of each random operation's output for one batch, which XLA must know before it compiles."""
     if not random:
         return []
     with tf.Graph().as_default():
-        x = tf.placeholder(tf.float32, [batch_size, vae.x.shape[1]])
-        copies = GraphClone(sess).copy([operation.outputs[0] for operation in random], [(vae.x, x)], "shapes")
-    for operation, copy in zip(random, copies):
-        if not copy.shape.is_fully_defined():
-            raise ValueError(
-                f"The compiled loop can't tell the shape of {operation.name} ({copy.shape}) before it runs; "
-                "make it depend on the shape of x alone, or train without compiled=True."
-            )
-    return [copy.shape.as_list() for copy in copies]
+        batch = [(tensor, tf.placeholder(tensor.dtype, [batch_size, *arrays[tensor].shape[1:]])) for tensor in arrays]
+        clone = GraphClone(sess)
+        copies = clone.copy([operation.outputs[0] for operation in random], batch, "shapes")
+        if all(copy.shape.is_fully_defined() for copy in copies):
+            return [copy.shape.as_list() for copy in copies]
+        feed = {placeholder: np.zeros(placeholder.shape, placeholder.dtype.as_numpy_dtype) for _, placeholder in batch}
+        with clone.session(blank=True) as session:  # behind a conditional, a shape is known only when it has run
+            return [list(values.shape) for values in session.run(copies, feed)]
 
 
 def _handle(variable: tf.Variable) -> tf.Tensor:

@@ -22,16 +22,12 @@ def defer() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    raise_noted()
+        interrupted = pending()
+        _noted.clear()
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def pending() -> bool:
     """Whether `defer` has noted an interrupt, which it will raise at the end of its block."""
     return bool(_noted)
-
-
-def raise_noted() -> None:
-    """Raises the interrupt that `defer` has noted, if there is one; call it during a long wait."""
-    if _noted:
-        _noted.clear()
-        raise KeyboardInterrupt

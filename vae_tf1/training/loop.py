@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from vae_tf1._checks import as_count, as_path, check_session, is_closed
 from vae_tf1._files import FilePath, explain, without_wildcards
-from vae_tf1.graph.sessions import read_variables
+from vae_tf1.graph.sessions import read_variables, saver_of
 from vae_tf1.training import checkpoints, interrupts
 from vae_tf1.training.checkpoints import Checkpoint
 from vae_tf1.training.progress import Progress, say
@@ -50,8 +50,7 @@ class _Store:
     def __init__(self, directory: Path, run: Run):
         self._directory, self._run = directory, run
         self._variables = run.variables
-        with run.sess.graph.as_default():
-            self._saver = tf.train.Saver(self._variables, max_to_keep=None)
+        self._saver = saver_of(run.sess.graph, self._variables)
         self._identity = run.identity()
         self._saved: int | None = None  # iterations
         self._whole: set[Path] = set()  # checkpoints that have been read or written
@@ -116,10 +115,6 @@ class _Store:
         checkpoints.delete_old(path, self._whole)
 
 
-class Paused(Exception):  # noqa: N818 (nothing is wrong)
-    """Raised in a step that can't end for now: the run is saved as it was before, and left."""
-
-
 def training_loop(run: Run, iterations: int, report_every: int, files: RunFiles) -> Generator[Report, None, None]:
     """Trains, and yields reports; what `training.train` returns, and the chief's part of `cluster.train`."""
     files = files.checked()
@@ -154,7 +149,7 @@ def training_loop(run: Run, iterations: int, report_every: int, files: RunFiles)
                     yield report
                     check_session(run.sess, run.vae.x.graph)
                     progress.resume()
-        except (KeyboardInterrupt, GeneratorExit, Paused, TimeoutError):
+        except (KeyboardInterrupt, GeneratorExit):
             if store is not None:
                 with interrupts.defer():
                     store.save()

@@ -1,5 +1,6 @@
 """A training run: its progress, and what its next iteration depends on."""
 
+import hashlib
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -8,14 +9,17 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vae_tf1._files import FilePath
-from vae_tf1.data.data_set import Datasets, binarize
+from vae_tf1.data.data_set import Datasets
 from vae_tf1.graph.fingerprint import describe_computation
 from vae_tf1.graph.noise import NoiseStreams
+from vae_tf1.graph.sessions import uninitialized_variables
+from vae_tf1.inputs import input_arrays
 from vae_tf1.training import reports
 from vae_tf1.training.initial_checkpoint import restore_initial
 from vae_tf1.training.reports import Report
 from vae_tf1.vae import VAE, train_fetches, variables_of
 
+_HASHED_ROWS = 100
 SHOWN_IMAGES = 5  # in a report
 # `steps(rows, iteration)` trains on n batches of images, given as row numbers, int [n, batch size]; the first batch is
 # that of `iteration`. It returns their losses, float32 [n, 3]: the loss and its two terms, means over a batch in nats.
@@ -26,7 +30,7 @@ _BUILT_BY = ("tf-slim", "tensorflow-probability", "tf-keras")
 
 def identity_of(vae: VAE, data: Datasets, batch_size: int) -> dict[str, Any]:
     """What distinguishes one run from another; see `checkpoints.check_same_run`."""
-    return {
+    identity = {
         "graph seed": _plain(vae.x.graph.seed),
         "data (SHA-256)": data.fingerprint()[:16],
         "data seed": _plain(data.seed),
@@ -34,6 +38,18 @@ def identity_of(vae: VAE, data: Datasets, batch_size: int) -> dict[str, Any]:
         "versions": {"tensorflow": tf.__version__, **{name: version(name) for name in _BUILT_BY}},
         "computation": describe_computation(vae.loss, vae.train_step),
     }
+    if vae.inputs is not None:
+        identity["inputs (SHA-256)"] = _hash_inputs(vae, data)
+    return identity
+
+
+def _hash_inputs(vae: VAE, data: Datasets) -> str:
+    """A checksum of what the model is fed for the first rows."""
+    arrays = input_arrays(vae, *data.train.rows(np.arange(min(_HASHED_ROWS, data.train.num_examples))))
+    sha256 = hashlib.sha256()
+    for name in sorted(tensor.name for tensor in arrays):
+        sha256.update(name.encode() + next(a for t, a in arrays.items() if t.name == name).tobytes())
+    return sha256.hexdigest()[:16]
 
 
 def _plain(seed: Any) -> Any:
@@ -70,9 +86,7 @@ class Run:
 
     def initialize(self, initial_checkpoint: FilePath | None) -> None:
         """Initializes the variables that have no value yet, then restores those of the initial checkpoint."""
-        with self.sess.graph.as_default():
-            missing = set(self.sess.run(tf.report_uninitialized_variables(self.variables)))
-        self.sess.run([variable.initializer for variable in self.variables if variable.op.name.encode() in missing])
+        self.sess.run([variable.initializer for variable in uninitialized_variables(self.sess, self.variables)])
         if initial_checkpoint is not None:
             restore_initial(self.sess, self.variables, str(initial_checkpoint))
 
@@ -90,7 +104,7 @@ class Run:
             wrong = int(np.argmin(finite))
             raise FloatingPointError(
                 f"The loss is {losses[wrong, 0]} at iteration {self.done + wrong}; "
-                "train from an earlier state, or look at the images of that batch."
+                "lower the learning rate, train from an earlier state, or look at the images of that batch."
             )
         self._losses += losses.tolist()
         self.done += count
@@ -99,9 +113,9 @@ class Run:
         return self._report()
 
     def _report(self) -> Report:
-        images, _ = self.data.validation.next_batch(SHOWN_IMAGES)
+        images, labels = self.data.validation.next_batch(SHOWN_IMAGES)
         fetches = [self.vae.x_hat, *self._noise_of_x_hat.shapes]
-        reconstructions, *shapes = self.sess.run(fetches, {self.vae.x: binarize(images)})
+        reconstructions, *shapes = self.sess.run(fetches, input_arrays(self.vae, images, labels))
         self._noise_of_x_hat.count(shapes)
         losses = np.mean(self._losses, axis=0).tolist()
         loss, reconstruction, kl_divergence = losses

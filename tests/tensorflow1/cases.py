@@ -1,0 +1,181 @@
+"""What programs of 2017 relied on, one thing each, as old_notebook.py has whole programs."""
+
+CASES = {
+    "cross-entropies refuse positional arguments": """
+import pytest
+import tensorflow as tf
+logits, labels = tf.constant([[1.0, 2.0, 3.0]]), tf.constant([[0.0, 0.0, 1.0]])
+for name in ("softmax", "sigmoid", "sparse_softmax"):
+    loss = getattr(tf.nn, name + "_cross_entropy_with_logits")
+    for arguments in ((logits, labels), (logits,), ()):
+        with pytest.raises(ValueError, match="Only call `.*` with named arguments"):
+            loss(*arguments)
+with tf.Session() as sess:
+    loss = tf.nn.softmax_cross_entropy_with_logits(logits=logits, labels=labels, dim=-1, name="loss")
+    assert abs(sess.run(loss)[0] - 0.40760595) < 1e-6
+    assert sess.run(tf.nn.softmax_cross_entropy_with_logits_v2(labels, logits)).shape == (1,)
+""",
+    "names imported from tensorflow are those of tf": """
+import importlib
+import tensorflow as tf
+from tensorflow import Session, Variable, argmax, image, losses, metrics, nn, random_uniform, summary, train
+from tensorflow.nn import dynamic_rnn, max_pool
+from tensorflow.python.ops import nn as private_nn
+import tensorflow.nn as nn2
+import tensorflow.train as train2
+import tensorflow as tf_again
+import tensorflow.compat.v1 as v1
+import tensorflow.python.ops.rnn_cell_impl as cells
+assert nn is nn2 is tf.nn is importlib.import_module("tensorflow.nn") and train is train2 is tf.train
+assert dynamic_rnn is tf.nn.dynamic_rnn and tf_again is tf and v1.Session is Session is tf.Session
+assert cells.RNNCell is tf.nn.rnn_cell.RNNCell
+with tf.Session() as sess:
+    zeros = tf.equal(nn.dropout(tf.ones([100000]), 0.9), 0)
+    assert abs(sess.run(tf.reduce_mean(tf.cast(zeros, tf.float32))) - 0.1) < 0.01
+argmax([1, 2], dimension=0), losses.mean_squared_error([1.0], [1.0]), metrics.accuracy([1], [1])
+summary.scalar("a", 1.0), train.AdamOptimizer(), image.resize_images(tf.zeros([1, 2, 2, 1]), [4, 4])
+nn.conv2d(tf.zeros([1, 4, 4, 1]), filter=tf.zeros([2, 2, 1, 1]), strides=[1, 1, 1, 1], padding="SAME")
+nn.moments(tf.zeros([2, 2]), [0], keep_dims=True)
+assert type(Variable(1.0)).__name__ == "RefVariable" and random_uniform is tf.random_uniform
+namespace = {}
+exec("from tensorflow import *", namespace)
+assert namespace["placeholder"] is tf.placeholder and namespace["contrib"] is tf.contrib
+""",
+    "installed packages keep TensorFlow 2": """
+import sys
+import types
+import tensorflow as tf
+library = {"__name__": "library", "__file__": "/usr/lib/python3/site-packages/library.py"}
+exec("import tensorflow; from tensorflow import nn; import tensorflow.python.keras.layers as layers", library)
+assert library["tensorflow"] is sys.modules["tensorflow"] is not tf and library["nn"] is not tf.nn
+assert library["layers"].Dense is not tf.keras.layers.Dense
+""",
+    "one class of each cell and layer": """
+import tensorflow as tf
+from tensorflow.python.layers import base, core as layers_core
+from tensorflow.python.layers.convolutional import Conv2D
+from tensorflow.python.ops import rnn_cell_impl
+from tensorflow.python.ops.rnn_cell_impl import LSTMStateTuple, RNNCell
+from tensorflow.contrib.rnn.python.ops.core_rnn_cell import GRUCell
+tf.reset_default_graph()
+cell = tf.nn.rnn_cell.LSTMCell(3)
+assert RNNCell is tf.nn.rnn_cell.RNNCell and rnn_cell_impl.GRUCell is GRUCell is tf.nn.rnn_cell.GRUCell
+assert isinstance(cell, RNNCell) and isinstance(cell.zero_state(2, tf.float32), LSTMStateTuple)
+assert tf.layers.Dense is layers_core.Dense and tf.layers.Conv2D is Conv2D and issubclass(Conv2D, base.Layer)
+class Mine(RNNCell):
+    state_size = output_size = 4
+    def call(self, inputs, state):
+        output = tf.layers.dense(tf.concat([inputs, state], 1), 4, tf.tanh)
+        return output, output
+stack = tf.nn.rnn_cell.MultiRNNCell([tf.nn.rnn_cell.DropoutWrapper(Mine(), 0.5), Mine()])
+tf.nn.dynamic_rnn(stack, tf.zeros([2, 3, 5]), dtype=tf.float32)
+assert tf.trainable_variables()[0].op.name == "rnn/multi_rnn_cell/cell_0/mine/dense/kernel"
+""",
+    "tensorflow.python.keras is tf.keras": """
+import numpy as np
+import tensorflow as tf
+from tensorflow.keras.layers import Dense, Input
+from tensorflow.python.keras import backend as K
+from tensorflow.python.keras.engine.base_layer import Layer
+from tensorflow.python.keras.layers import Dense as also_dense
+from tensorflow.python.keras.layers.recurrent import LSTM
+from tensorflow.python.keras.models import Model
+assert Model is tf.keras.models.Model and K is tf.keras.backend or K.get_session is tf.keras.backend.get_session
+assert also_dense is Dense and LSTM is tf.keras.layers.LSTM and issubclass(Dense, Layer)
+x = Input((6,))
+model = Model(inputs=x, outputs=Dense(1)(x))
+model.compile("adam", "mse")
+model.fit(np.zeros((8, 6)), np.zeros((8, 1)), verbose=0)
+""",
+    "random_uniform counts as in 1.15": """
+import tensorflow as tf
+tf.reset_default_graph()
+tf.set_random_seed(42)
+number = tf.random_uniform(shape=[])
+with tf.Session() as sess:
+    assert [round(float(sess.run(number)), 6) for _ in range(2)] == [0.6379, 0.877401]
+""",
+    "submodules come before what a module imported": """
+import tensorflow as tf
+from tensorflow.contrib.framework.python.ops import variables
+from tensorflow.contrib.training.python.training import evaluation
+assert variables.__name__ == "tf_slim.ops.variables" and hasattr(variables, "model_variable")
+assert evaluation.__name__ == "tf_slim.training.evaluation" and hasattr(evaluation, "checkpoints_iterator")
+""",
+    "contrib.framework's own functions": """
+import tensorflow as tf
+import tensorflow.contrib.framework as framework
+from tensorflow.contrib.framework.python.framework import checkpoint_utils, experimental
+tf.reset_default_graph()
+x = tf.placeholder(tf.float32, name="x")
+w = tf.get_variable("w", initializer=[1.0, 2.0])
+set_to_zero = framework.zero_initializer(w)
+a, b = framework.py_func(
+    lambda a, more: (a + more["b"], a), (tf.constant(1.0),), {"more": {"b": 2.0}}, (tf.float32, tf.float32), ([], [])
+)
+with tf.Session() as sess:
+    sess.run(tf.global_variables_initializer())
+    tf.train.Saver().save(sess, "./framework.ckpt")
+    assert sess.run(w).tolist() == [1.0, 2.0] and sess.run(set_to_zero).tolist() == sess.run(w).tolist() == [0.0, 0.0]
+    assert sess.run([a, b]) == [3.0, 1.0] and a.shape.rank == 0
+assert framework.list_variables(checkpoint_dir="framework.ckpt") == [("w", [2])]
+assert checkpoint_utils.list_variables("framework.ckpt") == [("w", [2])]
+assert framework.load_variable(checkpoint_dir="framework.ckpt", name="w").tolist() == [1.0, 2.0]
+assert framework.load_checkpoint(filepattern="framework.ckpt").has_tensor("w")
+framework.init_from_checkpoint(checkpoint_dir="framework.ckpt", assignment_map={"w": w})
+assert framework.nest.is_sequence([1]) and experimental(abs) is abs
+assert tf.contrib.framework.python.framework.graph_util.get_placeholders(tf.get_default_graph()) == [x]
+""",
+    "one family of distributions": """
+import tensorflow as tf
+ds, own = tf.contrib.distributions, tf.distributions
+assert ds.Normal is own.Normal and ds.kl_divergence is own.kl_divergence and ds.Distribution is own.Distribution
+assert isinstance(ds.MultivariateNormalDiag([0.0], [1.0]), own.Distribution)
+assert own.Normal(0.0, 1.0).reparameterization_type is ds.FULLY_REPARAMETERIZED
+assert ds.MultivariateNormalDiag([0.0], [1.0]).reparameterization_type is ds.FULLY_REPARAMETERIZED
+class Mine(own.Normal):
+    pass
+@own.RegisterKL(Mine, ds.MultivariateNormalDiag)
+def kl(a, b, name=None):
+    return tf.constant(7.0)
+one = ds.MultivariateNormalDiag([0.0], [1.0])
+with tf.Session() as sess:
+    assert sess.run(own.kl_divergence(one, ds.MultivariateNormalDiag([1.0], [1.0]))) == 0.5
+    assert sess.run(own.kl_divergence(Mine(0.0, 1.0), one)) == 7.0
+    assert sess.run(one.copy(loc=[2.0]).mean()).tolist() == [2.0]
+    sess.run([getattr(ds, name)(logits=[0.1, 0.2]).sample() for name in ("Bernoulli", "Geometric")])
+""",
+    "regularization losses are tensors": """
+import tensorflow as tf
+tf.reset_default_graph()
+tf.get_variable("w", [2], regularizer=tf.contrib.layers.l2_regularizer(0.1))
+losses = tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
+assert isinstance(losses[0], tf.Tensor) and losses[0].op.name == "w/Regularizer/l2_regularizer"
+with tf.control_dependencies(losses):
+    tf.group(*losses)
+""",
+    "private names of tensorflow.python": """
+import tensorflow as tf
+from tensorflow.python.framework.graph_util import convert_variables_to_constants
+from tensorflow.python.framework.tensor_shape import scalar, vector
+from tensorflow.python.pywrap_tensorflow import NewCheckpointReader
+from tensorflow.python.training.training_ops import apply_adam
+from tensorflow.python.util.nest import is_sequence
+from tensorflow.python.ops.init_ops import _compute_fans
+assert convert_variables_to_constants is tf.graph_util.convert_variables_to_constants
+assert scalar().rank == 0 and vector(3).as_list() == [3] and is_sequence((1, 2)) and not is_sequence("ab")
+""",
+    "importing again changes nothing": """
+import importlib
+import importlib.util
+import sys
+import tensorflow as tf
+before = len(sys.meta_path), tf.contrib, tf.get_logger().filters[:], tf.nn.dropout, __import__
+importlib.reload(tf)
+assert before == (len(sys.meta_path), tf.contrib, tf.get_logger().filters, tf.nn.dropout, __import__)
+assert importlib.util.find_spec("tensorflow.contrib.nope") is None
+assert importlib.util.find_spec("tensorflow.contrib.slim") is not None
+assert {"conv2d", "losses", "arg_scope"} <= set(dir(tf.contrib.slim)) and "Normal" in dir(tf.contrib.distributions)
+assert "AdamOptimizer" in dir(tf.train) and {"contrib", "placeholder"} <= set(dir(tf))
+""",
+}

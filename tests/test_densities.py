@@ -1,0 +1,138 @@
+"""What the estimates take for granted of a model is checked, and what is not so gets a sentence."""
+
+import re
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+import tensorflow_probability as tfp
+import tf_slim as slim
+from other_models import D, assemble, bernoulli, full_covariance, images_placeholder, learned_prior, network, vamp_prior
+
+import vae_tf1
+from vae_tf1 import binarize, build_vae, evaluate, log_likelihood, sample_latent
+
+tfd = tfp.distributions
+
+
+def initialized():
+    session = tf.Session()
+    session.run(tf.global_variables_initializer())
+    return session
+
+
+def refused(vae, data, says, **options):
+    with initialized() as session:
+        for measure in evaluate, log_likelihood:
+            with pytest.raises(ValueError, match=says):
+                measure(session, vae, data, 5, **options)
+
+
+def standard(kl_divergence_of=None, likelihood=bernoulli, rows_per_image=1, **fields):
+    x = images_placeholder()
+    mu_logvar = network(x, 2 * D, "encoder")
+    mu, logvar = tf.split(tf.repeat(mu_logvar, rows_per_image, axis=0), 2, axis=1)
+    posterior = tfd.MultivariateNormalDiag(mu, tf.exp(logvar / 2))
+    prior = tfd.MultivariateNormalDiag(tf.zeros([D]), tf.ones([D]))
+    z = sample_latent(tf.concat([mu, logvar], 1))
+    x_logits = network(z, 784, "decoder")
+    x_dist = likelihood(x_logits)
+    kl_divergence = (kl_divergence_of or tfd.kl_divergence)(posterior, prior)
+    reconstruction = -tf.reduce_sum(x_dist.log_prob(tf.repeat(x, rows_per_image, axis=0)), 1)
+    kl_divergence, reconstruction = (
+        tf.reduce_mean(tf.reshape(term, [-1, rows_per_image]), 1) for term in (kl_divergence, reconstruction)
+    )
+    return assemble(x, z, x_logits, x_dist, kl_divergence, mu_logvar, reconstruction, **fields)
+
+
+def test_the_kl_divergence_the_wrong_way_round(graph, digits):
+    vae = standard(lambda posterior, prior: 3 * tfd.kl_divergence(prior, posterior))
+    refused(
+        vae, digits.test.images[:30], r"vae\.kl_divergence is \S+ nats, but log q\(z\|x\) - log p\(z\) has mean \S+"
+    )
+
+
+@pytest.mark.parametrize("model", [learned_prior, vamp_prior, full_covariance])
+def test_densities_that_are_left_out(graph, digits, model):
+    vae = model()._replace(log_prior=None, log_posterior=None)
+    if vae.mu_logvar is None:
+        refused(vae, digits.test.images[:30], r"vae\.mu_logvar and vae\.log_posterior are None; set vae\.log_posterior")
+    else:
+        refused(vae, digits.test.images[:30], r"set vae\.log_prior and vae\.log_posterior to the log-densities")
+
+
+def test_a_full_covariance_that_passes_for_a_diagonal_one(graph, digits):
+    """Each (z_d - mu_d) / sigma_d is N(0, 1), but they are correlated."""
+    x = images_placeholder()
+    mu, logvar = tf.split(network(x, 2 * D, "encoder"), 2, axis=1)
+    rows = np.ones([D, D], np.float32) + np.eye(D, dtype=np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    z = mu + tf.exp(logvar / 2) * tf.matmul(tf.random_normal(tf.shape(mu)), rows, transpose_b=True)
+    posterior = tfd.MultivariateNormalTriL(mu, tf.exp(logvar / 2)[..., None] * np.linalg.cholesky(rows @ rows.T))
+    kl_divergence = tfd.kl_divergence(posterior, tfd.MultivariateNormalTriL(tf.zeros([D]), tf.eye(D)))
+    x_logits = network(z, 784, "decoder")
+    fields = x, z, x_logits, bernoulli(x_logits), kl_divergence, tf.concat([mu, logvar], 1)
+    refused(assemble(*fields), digits.test.images[:30], "has mean")
+    vae = assemble(*fields, log_posterior=posterior.log_prob(z))
+    with initialized() as session:
+        assert abs(evaluate(session, vae, digits.test.images[:30]).negative_elbo - 545) < 20
+
+
+def test_several_codes_for_an_image(graph, digits):
+    refused(standard(rows_per_image=5), digits.test.images[:30], r"vae\.z has 5 rows for each image; give one code")
+
+
+def test_images_that_change_each_others_numbers(graph, digits):
+    def encoder(x):
+        hidden = slim.batch_norm(slim.fully_connected(x, 16), is_training=True, decay=0.9)
+        return slim.fully_connected(hidden, 2 * D, activation_fn=None)
+
+    vae = build_vae(encoder=encoder)
+    refused(
+        vae, digits.test.images[:30], r"An image's number depends on the others in its batch \(\S+ nats among copies"
+    )
+    refused(vae, digits.test.images[:1], r"pass feed=\{is_training: False\}")
+
+
+def test_grey_images_are_not_thresholded_in_silence(graph, digits):
+    grey = digits.test.images[:30]
+
+    def likelihood(mean):
+        return tfd.Normal(mean, 0.3)
+
+    vae = standard(likelihood=likelihood)
+    refused(vae, grey, r"vae\.x_dist is a Normal, but vae\.inputs is None, which thresholds images at 0\.5")
+    as_they_are = vae._replace(inputs=lambda images, labels: {vae.x: images})
+    with initialized() as session:
+        assert evaluate(session, vae, binarize(grey)).negative_elbo > 0
+        by_hand = [session.run(vae.reconstruction + vae.kl_divergence, {vae.x: grey}) for _ in range(200)]
+        assert evaluate(session, as_they_are, grey).negative_elbo == pytest.approx(
+            np.mean(by_hand), abs=float(5 * np.std(np.mean(by_hand, axis=1)))
+        )
+
+
+def test_inputs_are_checked(graph, digits):
+    vae = standard()
+    labels_needed = vae._replace(inputs=lambda images, labels: {vae.x: binarize(images) * (labels[:, None] < 10)})
+    refused(labels_needed, digits.test.images[:5], r"vae\.inputs failed without labels \(TypeError.*pass a DataSet")
+    with initialized() as session:
+        evaluate(session, labels_needed, digits.test)
+        for inputs, says in [
+            (lambda images, labels: [images], "vae.inputs returned a list; return a dict"),
+            (lambda images, labels: {vae.z: images}, "which is not a placeholder of the model"),
+            (lambda images, labels: {vae.x: images[:1]}, "return one row for each of the 5 images"),
+        ]:
+            with pytest.raises((TypeError, ValueError), match=re.escape(says)):
+                evaluate(session, vae._replace(inputs=inputs), digits.test.images[:5])
+        with pytest.raises(TypeError, match="feed has the key 'is_training', which is not a tensor of the model"):
+            evaluate(session, vae, digits.test.images[:5], feed={"is_training": False})
+
+
+def test_a_right_model_raises_no_false_alarm_for_any_images(graph, digits):
+    """The checks draw noise, so many draws of right models are tried."""
+    vae = build_vae(seed=0, hidden_units=16, latent_dimensions=2)
+    with initialized() as session:
+        for seed in range(20):
+            evaluate(session, vae, digits.test.images[seed : seed + 3], seed=seed)
+        assert np.isfinite(log_likelihood(session, vae, digits.test.images[:1], 3)).all()
+    assert vae_tf1.VAE._fields[-3:] == ("log_prior", "log_posterior", "inputs")

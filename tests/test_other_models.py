@@ -1,0 +1,113 @@
+"""Models with another prior, posterior, likelihood or other inputs: trained, resumed, measured and exported.
+
+The expected numbers are computed without the package's estimates: the model's own tensors, run many times, and NumPy.
+"""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from other_models import EVALUATION_MODE, OTHER_MODELS
+from training_runs import assert_same, seeded_digits
+
+import vae_tf1
+from vae_tf1 import binarize, evaluate, export_saved_model, log_likelihood, session_config, train
+
+# Has what XLA cannot compile: gradients of set_diag, and tf.cond around values that are differentiated.
+NOT_COMPILED = ("full_covariance", "batch_norm")
+each_model = pytest.mark.parametrize("name", OTHER_MODELS)
+
+
+def evaluation_mode(vae):
+    """What is fed for evaluation: models that have a switch are switched."""
+    names = {operation.name for operation in vae.x.graph.get_operations()} & EVALUATION_MODE.keys()
+    return {vae.x.graph.get_tensor_by_name(f"{name}:0"): EVALUATION_MODE[name] for name in names}
+
+
+def inputs_of(vae, data):
+    return vae.inputs(data.images, data.labels) if vae.inputs else {vae.x: binarize(data.images)}
+
+
+def log_weights(session, vae, data, draws):
+    """-reconstruction + log p(z) - log q(z|x) of the model's own draws, and the terms of evaluate: [draws, N] each."""
+    log_prior, log_posterior = vae.log_prior, vae.log_posterior
+    if log_prior is None:
+        log_prior = -0.5 * tf.reduce_sum(vae.z**2 + np.log(2 * np.pi), axis=1)
+    if log_posterior is None:
+        mu, logvar = tf.split(vae.mu_logvar, 2, axis=1)
+        log_posterior = -0.5 * tf.reduce_sum((vae.z - mu) ** 2 / tf.exp(logvar) + logvar + np.log(2 * np.pi), axis=1)
+    feed = {**inputs_of(vae, data), **evaluation_mode(vae)}
+    fetch = -vae.reconstruction + log_prior - log_posterior
+    fetches = [fetch, vae.reconstruction + vae.kl_divergence]
+    x = session.run(vae.x, feed)  # where it is drawn, once for all samples of an image
+    drawn = [session.run(fetches, {**feed, vae.x: x}) for _ in range(draws)]
+    return np.array(drawn, np.float64).swapaxes(0, 1)
+
+
+def trained(session, vae, iterations=30, **options):
+    data = seeded_digits()
+    reports = list(train(session, vae, data, iterations, 50, 10, **options))
+    return reports, session.run({v.op.name: v for v in vae_tf1.vae.variables_of(vae)})
+
+
+@each_model
+def test_numbers_are_those_of_the_model_run_by_hand(name, graph, digits):
+    vae = OTHER_MODELS[name]()
+    with tf.Session(config=session_config()) as session:
+        session.run(tf.global_variables_initializer())
+        data = digits.test.part(rows=slice(40))
+        feed = evaluation_mode(vae)
+        operations = len(graph.get_operations())
+        measured = evaluate(session, vae, data, batch_size=15, feed=feed)
+        estimates = log_likelihood(session, vae, data, 60, feed=feed)
+        assert len(graph.get_operations()) == operations
+        weights, terms = log_weights(session, vae, data, 180)
+    assert terms.mean() == pytest.approx(-weights.mean(), abs=0.4)
+    assert measured.negative_elbo == pytest.approx(terms.mean(), abs=5 * terms.std(axis=0).mean() / 40**0.5 + 0.05)
+    by_hand = np.logaddexp.reduce(weights.reshape(3, 60, 40), axis=1) - np.log(60)
+    noise = 5 * by_hand.std(axis=0).mean() / 40**0.5 + 0.05
+    assert estimates.mean() == pytest.approx(by_hand.mean(), abs=noise)
+    assert noise < 1
+
+
+@each_model
+def test_a_resumed_run_ends_as_a_whole_one_and_the_compiled_loop_trains_the_same_model(name, tmp_path):
+    def run(iterations, **options):
+        with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
+            return trained(session, OTHER_MODELS[name](), iterations, **options)
+
+    reports, whole = run(25, checkpoint_dir=tmp_path / "whole")
+    run(12, checkpoint_dir=tmp_path / "stopped")
+    _, resumed = run(25, checkpoint_dir=tmp_path / "stopped")
+    assert_same(resumed, whole)
+    if name in NOT_COMPILED:
+        with pytest.raises(ValueError, match=r"XLA cannot compile this model \(.+\); train without compiled=True"):
+            run(25, compiled=True)
+        return
+    compiled, _ = run(25, compiled=True)
+    scale = max(abs(reports[0].loss), 100)
+    for report, expected in zip(compiled, reports, strict=True):
+        assert report.loss == pytest.approx(expected.loss, abs=0.06 * scale)
+
+
+@each_model
+def test_what_is_exported_decodes_as_the_model_does(name, graph, digits, tmp_path):
+    vae = OTHER_MODELS[name]()
+    with tf.Session(config=session_config()) as session:
+        session.run(tf.global_variables_initializer())
+        feed = evaluation_mode(vae)
+        export_saved_model(session, vae, tmp_path / "model", feed=feed)
+        z = np.random.RandomState(0).normal(size=[3, int(vae.z.shape[1])]).astype(np.float32)
+        labels = {tensor: array[:3] for tensor, array in inputs_of(vae, digits.test).items() if tensor.op.name == "y"}
+        expected = session.run(vae.x_dist.mean(), {vae.z: z, **labels, **feed, **fill(vae, digits)})
+    with tf.Graph().as_default(), tf.Session() as session:
+        signature = tf.saved_model.load(session, ["serve"], str(tmp_path / "model")).signature_def["decode"]
+        fed = {signature.inputs["z"].name: z}
+        for array in labels.values():
+            fed[signature.inputs["y"].name] = array
+        decoded = session.run(signature.outputs["probabilities"].name, fed)
+    np.testing.assert_allclose(decoded, expected, rtol=1e-5, atol=1e-6)
+
+
+def fill(vae, digits):
+    """Images, which decoding does not depend on, for models whose tensors have a row for each."""
+    return {tensor: array[:3] for tensor, array in inputs_of(vae, digits.test).items() if tensor.op.name != "y"}

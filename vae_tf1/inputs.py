@@ -1,0 +1,144 @@
+"""What of the data is fed to a model: its images, and whatever else its `inputs` names."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+import tensorflow_probability as tfp
+
+from vae_tf1.data.data_set import DataSet, binarize
+from vae_tf1.graph.walk import Element, upstream_of
+from vae_tf1.vae import VAE, check_images
+
+Arrays = dict[tf.Tensor, np.ndarray]  # for each placeholder, one row per image
+_PLACEHOLDERS = ("Placeholder", "PlaceholderWithDefault")
+
+
+def bernoulli_of(x_dist: Any) -> Any:
+    """The Bernoulli distribution of the pixels, taken out of `Independent`; None if `x_dist` is not one."""
+    while isinstance(x_dist, tfp.distributions.Independent):
+        x_dist = x_dist.distribution
+    return x_dist if isinstance(x_dist, tfp.distributions.Bernoulli | tf.distributions.Bernoulli) else None
+
+
+def input_arrays(vae: VAE, images: Any, labels: np.ndarray | None = None) -> Arrays:
+    """What `vae` is fed for these images: `vae.inputs(images, labels)`, or the binarized images for `vae.x`.
+
+    Args:
+        vae: the model.
+        images: [N, P], pixels in [0, 1].
+        labels: [N] or one-hot [N, classes]; None where there are none.
+
+    Returns:
+        For each placeholder an array of its dtype with N rows.
+
+    Raises:
+        TypeError: `images` is not an array, or `inputs` does not return {placeholder: array}.
+        ValueError: the images do not fit, would be thresholded though the likelihood is not Bernoulli, `inputs` needs
+            labels and there are none, or it does not return one row for each image.
+    """
+    images = check_images(vae, images)
+    if vae.inputs is None:
+        binarized = binarize(images)
+        if bernoulli_of(vae.x_dist) is None and not np.array_equal(binarized, images):
+            raise ValueError(
+                f"vae.x_dist is a {type(vae.x_dist).__name__}, but vae.inputs is None, which thresholds images at 0.5; "
+                "set inputs=lambda images, labels: {x: images} to feed them as they are, or {x: binarize(images)}."
+            )
+        return {vae.x: binarized}
+    if images.size and not (images.min() >= 0 and images.max() <= 1):  # NaN fails both
+        raise ValueError(f"images has pixels in [{images.min()}, {images.max()}], not in [0, 1]; scale them.")
+    try:
+        arrays = vae.inputs(images, labels)
+    except Exception as error:
+        if labels is not None:
+            raise
+        raise ValueError(
+            f"vae.inputs failed without labels ({type(error).__name__}: {error}); pass a DataSet that has labels "
+            "instead of an array of images."
+        ) from error
+    if not isinstance(arrays, dict):
+        raise TypeError(f"vae.inputs returned a {type(arrays).__name__}; return a dict, {{placeholder: array}}.")
+    return {placeholder: _checked_rows(vae, placeholder, arrays[placeholder], len(images)) for placeholder in arrays}
+
+
+def _checked_rows(vae: VAE, placeholder: Any, array: Any, count: int) -> np.ndarray:
+    known = tf.is_tensor(placeholder) and placeholder.graph is vae.x.graph and placeholder.op.type in _PLACEHOLDERS
+    if not known:
+        raise TypeError(f"vae.inputs returned a value for {placeholder!r}, which is not a placeholder of the model.")
+    array = np.asarray(array, placeholder.dtype.as_numpy_dtype)
+    if array.ndim == 0 or len(array) != count or not placeholder.shape.is_compatible_with(array.shape):
+        raise ValueError(
+            f"vae.inputs returned {list(array.shape)} for {placeholder.op.name}, which is {placeholder.shape}; return "
+            f"one row for each of the {count} images."
+        )
+    return array
+
+
+def images_and_labels(data: Any) -> tuple[Any, Any]:
+    """The images and labels of a `DataSet`; an array of images comes without labels, None."""
+    return (data.images, data.labels) if isinstance(data, DataSet) else (data, None)
+
+
+def training_arrays(vae: VAE, data: DataSet) -> Arrays:
+    """What `vae` is fed for all rows of `data`, by row number; bytes where all values are 0 or 1.
+
+    Raises:
+        TypeError, ValueError: as `input_arrays`, or all images are black when thresholded at 0.5.
+    """
+    if vae.inputs is not None or bernoulli_of(vae.x_dist) is None:
+        arrays = input_arrays(vae, *data.rows(np.arange(data.num_examples)))
+        return {placeholder: _as_bytes(array) for placeholder, array in arrays.items()}
+    images = data.black_and_white
+    if not images.any():
+        raise ValueError(
+            "No pixel of data.train is above the threshold of 0.5, so all images are black; pass pixels from 0 to 255 "
+            "to DataSet, or set vae.inputs to feed grey images as they are."
+        )
+    return {vae.x: images}
+
+
+def _as_bytes(array: np.ndarray) -> np.ndarray:
+    small = array.astype(np.uint8)
+    return small if np.array_equal(small, array) and small.max(initial=0) <= 1 else array
+
+
+def take_rows(arrays: Arrays, rows: np.ndarray) -> Arrays:
+    """The rows of each array, in the dtype of its placeholder."""
+    return {tensor: array[rows].astype(tensor.dtype.as_numpy_dtype) for tensor, array in arrays.items()}
+
+
+def check_fed(elements: Sequence[Element], arrays: Arrays) -> None:
+    """Raises ValueError if `elements` need a placeholder without a default that is not fed."""
+    names = {tensor.op.name for tensor in arrays}
+    for operation in upstream_of(elements):
+        if operation.type == "Placeholder" and operation.name not in names:
+            raise ValueError(
+                f"Training needs a value for the placeholder {operation.name}, but nothing feeds it; return an array "
+                "for it from vae.inputs, or make it a tf.placeholder_with_default."
+            )
+
+
+def constants(vae: VAE, feed: dict | None) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """The tensors of `feed`, and constants of the default graph that take their places.
+
+    Args:
+        vae: the model.
+        feed: {tensor of the model: value}, such as {is_training: False}; None is empty.
+
+    Raises:
+        TypeError: a key is not a tensor of the model.
+        ValueError: a value does not have its tensor's shape.
+    """
+    pairs = []
+    for tensor, value in (feed or {}).items():
+        if not tf.is_tensor(tensor) or tensor.graph is not vae.x.graph:
+            raise TypeError(
+                f"feed has the key {tensor!r}, which is not a tensor of the model; pass {{is_training: False}}, say."
+            )
+        array = np.asarray(value, tensor.dtype.as_numpy_dtype)
+        if not tensor.shape.is_compatible_with(array.shape):
+            raise ValueError(f"feed has {list(array.shape)} for {tensor.op.name}, which is {tensor.shape}.")
+        pairs.append((tensor, tf.constant(array)))
+    return pairs

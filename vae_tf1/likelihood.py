@@ -1,0 +1,234 @@
+"""The log-likelihood of images, estimated with importance weights."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from tqdm.auto import tqdm
+
+from vae_tf1.graph.noise import random_operations
+from vae_tf1.graph.walk import upstream_of
+from vae_tf1.inputs import bernoulli_of
+from vae_tf1.measuring import MeasuredModel, is_standard
+from vae_tf1.vae import VAE
+
+# Images, and samples of each, that are decoded at once: 2000 rows of logits are 6 MB, measured to be a fast size.
+_IMAGES, _SAMPLES = 20, 100
+_FACTORS = 98  # of a product in place of as many logarithms, at most; 2^-98 is within float32
+
+
+def log_likelihood(
+    sess: tf.Session, vae: VAE, images: Any, num_samples: int = 500, *, seed: int = 0, feed: dict | None = None
+) -> np.ndarray:
+    """The importance-weighted estimate of log p(x), in nats (Burda, Grosse and Salakhutdinov 2016, eq. 8).
+
+        log p(x) ~ log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x),    z_k ~ q(z|x)
+
+    With one sample it is an estimate of the ELBO; its mean grows with `num_samples` towards log p(x).
+    `Estimate.of(log_likelihood(...))` is the mean over the images with its standard error.
+
+    A copy of the model is run, on all cores: training continues as if nothing had been evaluated, and memory does not
+    grow with `num_samples`. log p(x|z) is `-vae.reconstruction`, whatever the decoder. Where the model has a
+    `log_prior` or a `log_posterior`, these are p(z) and q(z|x), of the model's own draws of all its latent variables.
+
+    Args:
+        sess: a session that holds the trained weights.
+        vae: from `build_vae` or made by hand, in the graph of `sess`.
+        images: [N, P], pixels in [0, 1], or a `DataSet`, where `vae.inputs` takes labels. They are fed as in training:
+            binarized, or as `vae.inputs` says. What the model adds to `vae.x` as noise is drawn once per image.
+        num_samples: K, 1 or more.
+        seed: of the samples: the same weights, images, `num_samples` and seed give the same numbers.
+        feed: values of other placeholders, the same for all images, such as {is_training: False}.
+
+    Returns:
+        float64 [N], one estimate per image.
+
+    Raises:
+        TypeError, ValueError: as `evaluate`, or `num_samples` is below 1.
+    """
+    with tf.Graph().as_default():
+        model = MeasuredModel(sess, vae, images, feed)
+        if num_samples < 1:
+            raise ValueError(f"num_samples is {num_samples}; pass 1 or more.")
+        if not len(model):
+            return np.empty(0)
+        count, stream = tf.placeholder(tf.int32, []), model.stream
+        with model.open_session(_processors()) as session:
+            bernoulli = _has_bernoulli_pixels(model, session)
+            per_image = _standard_frontier(vae, model) if is_standard(vae) else _frontier(model, session)
+            encoded = model.copy(per_image, model.replace_noise(per_image, stream), "encode")
+            given = [tf.placeholder(tensor.dtype, tensor.shape) for tensor in encoded]
+            log_weights = _standard_log_weights if is_standard(vae) else _any_log_weights
+            weights = log_weights(model, dict(zip(per_image, given)), count, stream, bernoulli)
+            log_sum = tf.reduce_logsumexp(weights, axis=1)
+
+            def estimate(first: int) -> np.ndarray:
+                rows = slice(first, min(first + _IMAGES, len(model)))
+                run = first // _IMAGES * -(-num_samples // _SAMPLES)
+                values = session.run(encoded, {**model.feed(rows), stream: [seed, run]})
+                sums = np.full(rows.stop - rows.start, -np.inf)
+                for done in range(0, num_samples, _SAMPLES):
+                    feed = dict(zip(given, values))
+                    part = session.run(log_sum, {**feed, count: min(_SAMPLES, num_samples - done), stream: [seed, run]})
+                    np.logaddexp(sums, part, out=sums)
+                    run += 1
+                return sums
+
+            # Noise that cannot be replaced depends on the order of the runs.
+            threads = 1 if random_operations([*encoded, log_sum]) else _processors()
+            return _in_threads(estimate, len(model), threads) - np.log(num_samples)
+
+
+def _in_threads(estimate, count: int, threads: int) -> np.ndarray:
+    """`estimate(first)` of each `_IMAGES` images, [count]; TensorFlow computes without Python's lock."""
+    estimates = np.empty(count)
+    disable = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's own switch, which its notebook bar overlooks
+    firsts = range(0, count, _IMAGES)
+    executor = ThreadPoolExecutor(threads)
+    try:
+        with tqdm(total=count, unit="image", desc="Log-likelihood", disable=disable) as progress:
+            for first, part in zip(firsts, executor.map(estimate, firsts)):
+                estimates[first : first + len(part)] = part
+                progress.update(len(part))
+    finally:
+        executor.shutdown(cancel_futures=True)  # an interrupt does not wait for the images that are left
+    return estimates
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+Tiled = dict[tf.Tensor, tf.Tensor]  # tensors of the model with a row per image, and the placeholders of their values
+
+
+def _standard_frontier(vae: VAE, model: MeasuredModel) -> list[tf.Tensor]:
+    others = [tensor for tensor, _ in model.inputs if tensor is not vae.x]
+    return [vae.mu_logvar, vae.x, *others]
+
+
+def _standard_log_weights(model: MeasuredModel, given: Tiled, num_samples, stream, bernoulli: bool) -> tf.Tensor:
+    """log p(x|z) + log p(z) - log q(z|x) of `num_samples` draws of z for each of N images: [N, num_samples]."""
+    vae = model.vae
+    mu, logvar = (part[:, tf.newaxis] for part in tf.split(given[vae.mu_logvar], num_or_size_splits=2, axis=1))
+    shape = tf.stack([tf.shape(given[vae.x])[0], num_samples, mu.shape[2]])
+    epsilon = tf.random.stateless_normal(shape, seed=stream)
+    z = mu + tf.exp(0.5 * logvar) * epsilon
+    sources = [(vae.z, tf.reshape(z, [-1, mu.shape[2]]))]
+    sources += [
+        (tensor, tf.repeat(rows, num_samples, axis=0)) for tensor, rows in given.items() if tensor is not vae.mu_logvar
+    ]
+    (decoded,) = model.copy([vae.x_logits if bernoulli else vae.reconstruction], sources, "decode")
+    log_likelihood = _log_likelihood_of(decoded, given[vae.x], num_samples, bernoulli)
+    # log p(z) - log q(z|x) = 1/2 sum_d epsilon_d^2 + logvar_d - z_d^2
+    return log_likelihood + 0.5 * tf.reduce_sum(tf.square(epsilon) + logvar - tf.square(z), axis=2)
+
+
+def _any_log_weights(model: MeasuredModel, given: Tiled, num_samples, stream, bernoulli: bool) -> tf.Tensor:
+    """The same of the model's own draws of its latent variables, whatever its prior and posterior are."""
+    vae = model.vae
+    sources = [(tensor, tf.repeat(rows, num_samples, axis=0)) for tensor, rows in given.items()]
+    targets = [vae.x_logits if bernoulli else vae.reconstruction, vae.log_prior, vae.log_posterior, vae.z]
+    if vae.log_posterior is None:
+        targets.append(vae.mu_logvar)
+    targets = [target for target in targets if target is not None]
+    built = dict(zip(targets, model.copy(targets, model.replace_noise(targets, stream, sources), "decode")))
+    log_likelihood = _log_likelihood_of(built[targets[0]], given[vae.x], num_samples, bernoulli)
+    z = built[vae.z]
+    log_prior = _log_normal(z, 0.0, 0.0) if vae.log_prior is None else built[vae.log_prior]
+    if vae.log_posterior is None:
+        log_posterior = _log_normal(z, *tf.split(built[vae.mu_logvar], 2, axis=1))
+    else:
+        log_posterior = built[vae.log_posterior]
+    return log_likelihood + tf.reshape(log_prior - log_posterior, [-1, num_samples])
+
+
+def _log_normal(z, mu, logvar) -> tf.Tensor:
+    """log N(z; mu, diag(exp(logvar))), [N]."""
+    return -0.5 * tf.reduce_sum(tf.square(z - mu) * tf.exp(-logvar) + logvar + np.log(2 * np.pi), axis=1)
+
+
+def _frontier(model: MeasuredModel, session: tf.Session) -> list[tf.Tensor]:
+    """The tensors that are computed once per image and repeated for its samples: the last ones that no noise reaches.
+
+    Where repeated images would not give the same, the images themselves are repeated.
+    """
+    vae = model.vae
+    roots = [vae.x, *(tensor for tensor, _ in model.inputs if tensor is not vae.x)]
+    names = ("x_logits", "reconstruction", "log_prior", "log_posterior", "z", "mu_logvar")
+    targets = [getattr(vae, name) for name in names if getattr(vae, name) is not None]
+    frontier = _rows_before_noise(targets, roots)
+    stream = tf.constant([0, 0])
+    once = model.copy(frontier, model.replace_noise(frontier, stream), "once")
+    repeated = [
+        (tensor, tf.repeat(copy, 3, axis=0))
+        for tensor, copy in zip(roots, model.copy(roots, model.replace_noise(roots, stream), "roots"))
+    ]
+    again = model.copy(frontier, repeated, "again")
+    pairs = session.run([once, again], model.feed(slice(0, 2)))
+    for a, b in zip(*pairs):
+        if len(b) != 3 * len(a) or not np.allclose(np.repeat(a, 3, axis=0), b, rtol=1e-4, atol=1e-4):
+            return roots
+    return frontier
+
+
+def _rows_before_noise(targets: list[tf.Tensor], roots: list[tf.Tensor]) -> list[tf.Tensor]:
+    operations = upstream_of(targets, roots)
+    random, rows, noisy = set(random_operations(targets, roots)), {tensor.name: tensor for tensor in roots}, set()
+    carrying = set()  # operations whose outputs have a row per image
+    for operation in operations:
+        if operation.type in ("Enter", "Switch"):
+            return roots
+        if operation in random or any(t.op in noisy and t.name not in rows for t in operation.inputs):
+            noisy.add(operation)
+        elif any(tensor.name in rows for tensor in operation.inputs) and all(map(_has_rows, operation.outputs)):
+            carrying.add(operation)
+            rows |= {tensor.name: tensor for tensor in operation.outputs}
+    used = {tensor.name for operation in operations if operation not in carrying for tensor in operation.inputs}
+    used |= {tensor.name for tensor in [*targets, roots[0]]}
+    return [tensor for name, tensor in rows.items() if name in used]
+
+
+def _has_rows(tensor: tf.Tensor) -> bool:
+    return tensor.dtype.is_floating and bool(tensor.shape.rank) and tensor.shape[0] is None
+
+
+def _has_bernoulli_pixels(model: MeasuredModel, session: tf.Session) -> bool:
+    """Whether -vae.reconstruction is the log-density of Bernoulli pixels of `vae.x_logits`, for each of the images."""
+    vae = model.vae
+    bernoulli = bernoulli_of(vae.x_dist)
+    if (
+        bernoulli is None
+        or bernoulli.logits is not vae.x_logits
+        or not vae.x_logits.shape.is_compatible_with(vae.x.shape)
+    ):
+        return False
+    drawn = model.drawn
+    excess = _bernoulli_log_likelihood(drawn["x_logits"], drawn["x"], 1)[:, 0] + drawn["reconstruction"]
+    parts = (slice(i, i + _IMAGES * _SAMPLES) for i in range(0, len(model), _IMAGES * _SAMPLES))
+    return all((np.abs(session.run(excess, {**model.feed(part), model.stream: [0, 0]})) < 0.01).all() for part in parts)
+
+
+def _log_likelihood_of(decoded, x, num_samples, bernoulli: bool) -> tf.Tensor:
+    """log p(x|z), [N, num_samples], from logits or from the reconstruction term."""
+    if bernoulli:
+        return _bernoulli_log_likelihood(decoded, x, num_samples)
+    return -tf.reshape(decoded, [-1, num_samples])
+
+
+def _bernoulli_log_likelihood(x_logits, x, num_samples):
+    """log p(x|z) of [N * num_samples, P] logits and [N, P] images, at half the cost of a cross-entropy.
+
+    log p(x|z) = sum_i x_i l_i - log(1 + exp(l_i)) = sum_i (x_i - 1/2) l_i - 1/2 |l_i| + log sigmoid(|l_i|), where the
+    last terms of up to 98 pixels are the logarithm of one product, whose factors are from 1/2 to 1.
+    """
+    pixels = int(x.shape[1])
+    factors_each = max(count for count in range(1, _FACTORS + 1) if pixels % count == 0)
+    size = tf.abs(x_logits)
+    factors = tf.reshape(tf.sigmoid(size), [-1, pixels // factors_each, factors_each])
+    halves = tf.fill([pixels, 1], 0.5)
+    without_x = tf.reduce_sum(tf.log(tf.reduce_prod(factors, 2)), 1, keepdims=True) - tf.matmul(size, halves)
+    with_x = tf.matmul(tf.reshape(x_logits, [-1, num_samples, pixels]), (x - 0.5)[:, :, tf.newaxis])
+    return tf.squeeze(with_x + tf.reshape(without_x, [-1, num_samples, 1]), 2)

@@ -1,0 +1,183 @@
+"""A clone of a model to measure: what it is fed, its noise, and whether its densities are what they claim to be."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vae_tf1.graph.clone import Sources
+from vae_tf1.graph.noise import random_operations, stateless
+from vae_tf1.graph.walk import Element, upstream_of
+from vae_tf1.inputs import constants, images_and_labels, input_arrays
+from vae_tf1.vae import VAE, clone_model, tensors_of
+
+_FIELDS = ("x", "x_logits", "z", "mu_logvar", "reconstruction", "kl_divergence", "log_prior", "log_posterior")
+_IMAGES, _DRAWS = 20, 1_000  # of all these images, in one run
+_RUNS = 10  # at most, where the first few leave a doubt
+_CHECKED = 40_000  # draws at least, whose mean and standard deviation are then within 0.01 of 0 and 1
+_TOGETHER = 8  # images in a batch, to see whether they change each other's numbers
+
+
+class MeasuredModel:
+    """A clone of `vae` in the default graph, with the weights that `sess` holds and the data that it is measured on.
+
+    Args:
+        sess: holds the weights.
+        vae: in the graph of `sess`.
+        data: images [N, P] in [0, 1], or a `DataSet`, whose labels `vae.inputs` is given, too.
+        feed: values for other placeholders, such as {is_training: False}; the same for all images.
+
+    Attributes:
+        arrays: what the placeholders of `inputs` are fed, one row per image.
+        inputs: each placeholder of the model that is fed, and the one that takes its place here.
+        stream: int32 [2], the seed of `drawn`.
+        drawn: the tensors of the model, by field, from what is fed and from noise that follows from `stream`.
+
+    Raises:
+        TypeError, ValueError: as `vae.check_vae` and `inputs.input_arrays`; or `feed` has a key that is not a tensor of
+            the model.
+    """
+
+    def __init__(self, sess: tf.Session, vae: VAE, data: Any, feed: dict | None = None):
+        self.vae, self.clone = vae, clone_model(sess, vae)
+        if vae.mu_logvar is None and vae.log_posterior is None:
+            raise ValueError("vae.mu_logvar and vae.log_posterior are None; set vae.log_posterior to log q(z|x), [N].")
+        measured = [field for field in tensors_of(vae) if field is not vae.train_step and field is not vae.loss]
+        self.clone.copy_variables(upstream_of(measured))
+        arrays = input_arrays(vae, *images_and_labels(data))
+        self.arrays = list(arrays.values())
+        self.inputs = [(tensor, tf.placeholder(tensor.dtype, [None, *tensor.shape[1:]])) for tensor in arrays]
+        self._constants = constants(vae, feed)
+        self.stream = tf.placeholder(tf.int32, [2])
+        fields = {name: getattr(vae, name) for name in _FIELDS if getattr(vae, name) is not None}
+        targets = list(fields.values())
+        self.drawn = dict(zip(fields, self.copy(targets, self.replace_noise(targets, self.stream), "drawn")))
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def copy(self, elements: Sequence[Element], sources: Sources = (), name: str = "copy") -> list[Element]:
+        """Builds `elements` again from what is fed, and from `sources` where these are given; see `GraphClone.copy`."""
+        given = {tensor.name: source for tensor, source in sources}
+        sources = [*sources, *(pair for pair in (*self.inputs, *self._constants) if pair[0].name not in given)]
+        given = {tensor.name: source for tensor, source in sources}
+        built = [element for element in elements if element.name not in given]
+        copies = iter(self.clone.copy(built, sources, name) if built else [])
+        return [given[element.name] if element.name in given else next(copies) for element in elements]
+
+    def replace_noise(self, elements: Sequence[Element], stream: tf.Tensor, sources: Sources = ()) -> Sources:
+        """`sources`, and values that follow from `stream` alone in place of the noise that `elements` draw.
+
+        Noise that has no stateless counterpart stays as it is.
+
+        Args:
+            elements: of the model.
+            stream: int32 [2], a seed.
+            sources: as of `copy`.
+        """
+        sources = list(sources)
+        without = [tensor for tensor, _ in sources]
+        for number, operation in enumerate(random_operations(elements, without)):
+            (shape,) = self.copy(operation.inputs[:1], sources, "shape") if operation.inputs else (None,)
+            seed = tf.random.experimental.stateless_fold_in(stream, number)
+            try:
+                sources.append((operation.outputs[0], stateless(operation, shape, seed)))
+            except ValueError:
+                continue
+        return sources
+
+    def feed(self, rows: slice | np.ndarray) -> dict[tf.Tensor, np.ndarray]:
+        """What to feed for these rows."""
+        return {placeholder: array[rows] for (_, placeholder), array in zip(self.inputs, self.arrays)}
+
+    def open_session(self, threads: int = 1) -> tf.Session:
+        """Opens a session with the model's weights, once a few draws have shown that the estimates hold for the model.
+
+        Raises:
+            ValueError: `z` has several rows for an image or is not drawn from the Gaussian of `mu_logvar`,
+                `kl_divergence` is not the mean of log q(z|x) - log p(z), or one image changes the number of another.
+        """
+        session = self.clone.session(threads)
+        if len(self):
+            _check_densities(self, session)
+            _check_independence(self, session)
+        return session
+
+
+def is_standard(vae: VAE) -> bool:
+    """Whether the prior is N(0, I) and q(z|x) the Gaussian of `mu_logvar`."""
+    return vae.log_prior is None and vae.log_posterior is None
+
+
+def _check_densities(model: MeasuredModel, session: tf.Session) -> None:
+    names = ("z", "mu_logvar", "kl_divergence", "log_prior", "log_posterior")
+    fetches = {name: model.drawn[name] for name in names if name in model.drawn}
+    images = min(_IMAGES, len(model))
+    feed = model.feed(np.repeat(np.arange(images), _DRAWS // images))
+    runs: list[dict[str, np.ndarray]] = []
+    while True:
+        values = session.run(fetches, {**feed, model.stream: [0, len(runs)]})
+        runs.append(_complete(model.vae, values, images * (_DRAWS // images)))
+        drawn = {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
+        excess = drawn["log_posterior"] - drawn["log_prior"] - drawn["kl_divergence"]
+        error = excess.std() / len(excess) ** 0.5
+        doubtful = abs(excess.mean()) > 2 * error and len(runs) < _RUNS
+        if not doubtful and (model.vae.log_posterior is not None or drawn["epsilon"].size >= _CHECKED):
+            break
+    if model.vae.log_posterior is None:
+        _check_standardized(drawn["epsilon"])
+    kl_divergence = drawn["kl_divergence"].mean()
+    if abs(excess.mean()) > max(6 * error, 0.01 * abs(kl_divergence), 0.05):
+        raise ValueError(
+            f"vae.kl_divergence is {kl_divergence:.2f} nats, but log q(z|x) - log p(z) has mean "
+            f"{kl_divergence + excess.mean():.2f} over draws of vae.z; correct kl_divergence, or set vae.log_prior and "
+            "vae.log_posterior to the log-densities of the prior and of the distribution that z is drawn from."
+        )
+
+
+def _complete(vae: VAE, values: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+    """The values of one run in float64, with the densities that are not fields of the model."""
+    values = {name: value.astype(np.float64) for name, value in values.items()}
+    z = values["z"]
+    if len(z) != count:
+        raise ValueError(f"vae.z has {len(z) / count:g} rows for each image; give one code per image.")
+    if vae.log_posterior is None:
+        mu, logvar = np.split(values["mu_logvar"], 2, axis=1)
+        sigma = np.exp(logvar / 2)
+        with np.errstate(all="ignore"):
+            # (z - mu) / sigma, where rounding leaves enough of it
+            epsilon = np.where(sigma > 1e-4 * np.maximum(np.abs(mu), 1), (z - mu) / sigma, np.nan)
+        squares = np.where(np.isnan(epsilon), 1.0, epsilon**2)
+        values |= {"epsilon": epsilon, "log_posterior": -0.5 * (squares + logvar + np.log(2 * np.pi)).sum(axis=1)}
+    if vae.log_prior is None:
+        values["log_prior"] = -0.5 * (z**2 + np.log(2 * np.pi)).reshape(count, -1).sum(axis=1)
+    return values
+
+
+def _check_standardized(epsilon: np.ndarray) -> None:
+    epsilon = epsilon[~np.isnan(epsilon)]
+    mean, deviation = (epsilon.mean(), epsilon.std()) if len(epsilon) else (0.0, 1.0)
+    if abs(mean) > 0.05 or abs(deviation - 1) > 0.05:
+        raise ValueError(
+            f"vae.z is not drawn from the Gaussian of vae.mu_logvar: (z - mu) / sigma has mean {mean:.2f} and standard "
+            f"deviation {deviation:.2f}, not 0 and 1; draw z with sample_latent(mu_logvar), or set vae.log_posterior."
+        )
+
+
+def _check_independence(model: MeasuredModel, session: tf.Session) -> None:
+    """Compares the numbers of the first image among copies of itself and among blank images, with the same noise."""
+    terms = [model.drawn["reconstruction"], model.drawn["kl_divergence"]]
+    if random_operations(terms):
+        return  # its noise cannot be repeated
+    copies = model.feed(np.zeros(_TOGETHER, int))
+    blank = {placeholder: np.concatenate([rows[:1], np.zeros_like(rows[1:])]) for placeholder, rows in copies.items()}
+    alone, among_others = (
+        sum(term[0] for term in session.run(terms, {**feed, model.stream: [0, 0]})) for feed in (copies, blank)
+    )
+    if abs(alone - among_others) > 1e-3 * max(1, abs(alone)):
+        raise ValueError(
+            f"An image's number depends on the others in its batch ({alone:.2f} nats among copies of itself, "
+            f"{among_others:.2f} among blank images), as with batch normalization in training mode; build the model "
+            "with is_training = tf.placeholder_with_default(True, []), and pass feed={is_training: False}."
+        )

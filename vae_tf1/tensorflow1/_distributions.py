@@ -1,0 +1,168 @@
+"""What `tf.contrib.distributions` was made of: one world with `tf.distributions`.
+
+The fourteen names of `tf.distributions` are TensorFlow's own, unchanged since 1.15. The others are
+tensorflow-probability's with 1.15's arguments, attributes and numbers. `tf.contrib.distributions` takes a name from
+here first, then from TensorFlow's own, then from tensorflow-probability.
+"""
+
+import inspect
+
+import tensorflow.compat.v1 as tf
+import tensorflow_probability as tfp
+from tensorflow.python.ops.distributions import beta, distribution, exponential, gamma, laplace, normal, student_t
+from tensorflow.python.ops.distributions import kullback_leibler as _own_kl
+from tensorflow.python.ops.distributions.util import matrix_diag_transform as matrix_diag_transform
+from tensorflow.python.ops.distributions.util import tridiag as tridiag
+from tensorflow_probability.python.distributions import kullback_leibler as _probability_kl
+
+_tfd, _tfb = tfp.distributions, tfp.bijectors
+
+BetaWithSoftplusConcentration = beta.BetaWithSoftplusConcentration
+ExponentialWithSoftplusRate = exponential.ExponentialWithSoftplusRate
+GammaWithSoftplusConcentrationRate = gamma.GammaWithSoftplusConcentrationRate
+LaplaceWithSoftplusScale = laplace.LaplaceWithSoftplusScale
+NormalWithSoftplusScale = normal.NormalWithSoftplusScale
+StudentTWithAbsDfSoftplusScale = student_t.StudentTWithAbsDfSoftplusScale
+SeedStream = tfp.util.SeedStream
+auto_correlation = tfp.stats.auto_correlation
+fill_triangular, fill_triangular_inverse = tfp.math.fill_triangular, tfp.math.fill_triangular_inverse
+reduce_weighted_logsumexp, softplus_inverse = tfp.math.reduce_weighted_logsumexp, tfp.math.softplus_inverse
+
+
+def percentile(x, q, axis=None, interpolation=None, keep_dims=False, validate_args=False, name=None):
+    return tfp.stats.percentile(x, q, axis, interpolation, keep_dims, validate_args, name=name)
+
+
+def _modern(value):
+    """TensorFlow's own distributions, alone or in a list, as tensorflow-probability's."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(_modern, value))
+    if not isinstance(value, tf.distributions.Distribution) or isinstance(value, _tfd.Distribution):
+        return value
+    for ancestor in type(value).__mro__:
+        counterpart = getattr(_tfd, ancestor.__name__, None)
+        if counterpart is not None and ancestor is getattr(tf.distributions, ancestor.__name__, None):
+            taken = inspect.signature(counterpart.__init__).parameters
+            parameters = {name: given for name, given in value.parameters.items() if name in taken}
+            if ancestor is not type(value):  # WithSoftplusScale and its like: the parameter itself
+                parameters |= {name: getattr(value, name) for name in parameters if hasattr(value, name)}
+            return counterpart(**parameters | {"name": value.name.rstrip("/").rpartition("/")[2]})
+    return value
+
+
+def _adapt(name: str, translate=lambda *arguments, **named: (arguments, named), **attributes) -> type:
+    """tensorflow-probability's class of that name.
+
+    Args:
+        translate: from 1.15's arguments to today's. They may be distributions of TensorFlow's own in any case.
+        attributes: further ones of the class.
+    """
+    base = getattr(_tfd, name)
+
+    def __init__(self, *arguments, **named):  # noqa: N807
+        arguments, named = translate(*arguments, **named)
+        super(adapted, self).__init__(*map(_modern, arguments), **{key: _modern(named[key]) for key in named})
+
+    properties = classmethod(lambda cls, *arguments, **named: base._parameter_properties(*arguments, **named))
+    methods = {"__init__": __init__, "_parameter_properties": properties, "__module__": __name__}
+    adapted = type(base)(name, (base,), {**attributes, **methods})
+    return adapted
+
+
+def _without(*dropped: str):
+    return lambda *arguments, **named: (arguments, {key: named[key] for key in named if key not in dropped})
+
+
+def _with_rate(concentration, rate=None, *arguments, **named):
+    return (concentration, named.pop("scale", rate), *arguments), named
+
+
+def _with_multiple_of_identity(loc=None, scale_diag=None, scale_identity_multiplier=None, *arguments, **named):
+    if scale_identity_multiplier is not None:
+        multiple = tf.convert_to_tensor(scale_identity_multiplier)[..., tf.newaxis]
+        scale_diag = multiple * tf.ones_like(loc) if scale_diag is None else scale_diag + multiple
+    return (loc, scale_diag, *arguments), named
+
+
+def _transformed(
+    distribution, bijector=None, batch_shape=None, event_shape=None, validate_args=False, name=None, **named
+):
+    distribution = _modern(distribution)
+    if batch_shape is not None:
+        distribution = _tfd.BatchBroadcast(distribution, batch_shape)
+    if event_shape is not None:
+        distribution = _tfd.Sample(distribution, event_shape)
+    bijector = _tfb.Identity() if bijector is None else bijector
+    return (distribution, bijector), {"validate_args": validate_args, "name": name, **named}
+
+
+_OF_ONE = {
+    "probs": property(lambda self: self.probs_parameter()),
+    "logits": property(lambda self: self.logits_parameter()),
+}
+Binomial = _adapt("Binomial", **_OF_ONE)
+Geometric = _adapt("Geometric", **_OF_ONE)
+NegativeBinomial = _adapt("NegativeBinomial", **_OF_ONE)
+RelaxedBernoulli = _adapt("RelaxedBernoulli", **_OF_ONE)
+RelaxedOneHotCategorical = _adapt("RelaxedOneHotCategorical", _without("dtype"), **_OF_ONE)
+ExpRelaxedOneHotCategorical = _adapt("ExpRelaxedOneHotCategorical", _without("dtype"), **_OF_ONE)
+OneHotCategorical = _adapt(
+    "OneHotCategorical", **_OF_ONE, event_size=property(lambda self: self.event_shape_tensor()[-1])
+)
+Poisson = _adapt(
+    "Poisson",
+    rate=property(lambda self: self.rate_parameter()),
+    log_rate=property(lambda self: self.log_rate_parameter()),
+)
+Chi2 = _adapt(
+    "Chi2", concentration=property(lambda self: 0.5 * self.df), rate=property(lambda self: tf.constant(0.5, self.dtype))
+)
+InverseGamma = _adapt("InverseGamma", _with_rate, rate=property(lambda self: self.scale))
+MultivariateNormalDiag = _adapt("MultivariateNormalDiag", _with_multiple_of_identity)
+MultivariateNormalDiagPlusLowRank = _adapt("MultivariateNormalDiagPlusLowRank", _with_multiple_of_identity)
+Independent = _adapt("Independent")
+QuantizedDistribution = _adapt("QuantizedDistribution")
+BatchReshape = _adapt("BatchReshape")
+Mixture = _adapt("Mixture", _without("use_static_graph"))
+MixtureSameFamily = _adapt("MixtureSameFamily")
+TransformedDistribution = ConditionalTransformedDistribution = _adapt("TransformedDistribution", _transformed)
+
+
+def Chi2WithAbsDf(df, *arguments, name="Chi2WithAbsDf", **named):  # noqa: N802
+    return Chi2(tf.floor(tf.abs(df)), *arguments, name=name, **named)
+
+
+def InverseGammaWithSoftplusConcentrationRate(  # noqa: N802
+    concentration, rate, *arguments, name="InverseGammaWithSoftplusConcentrationRate", **named
+):
+    return InverseGamma(tf.nn.softplus(concentration), tf.nn.softplus(rate), *arguments, name=name, **named)
+
+
+def MultivariateNormalDiagWithSoftplusScale(  # noqa: N802
+    loc, scale_diag, validate_args=False, allow_nan_stats=True, name="MultivariateNormalDiagWithSoftplusScale"
+):
+    scale = tf.nn.softplus(scale_diag)
+    return MultivariateNormalDiag(loc, scale, None, validate_args, allow_nan_stats, name=name)
+
+
+def WishartCholesky(df, scale, cholesky_input_output_matrices=False, *arguments, **named):  # noqa: N802
+    return _tfd.WishartTriL(df, scale, cholesky_input_output_matrices, *arguments, **named)
+
+
+def WishartFull(df, scale, *arguments, **named):  # noqa: N802
+    return WishartCholesky(df, tf.linalg.cholesky(scale), *arguments, **named)
+
+
+def unite_with_tensorflow() -> None:
+    """Makes `tf.distributions` and tensorflow-probability's one family, with one registry of KL divergences."""
+    tf.distributions.Distribution.register(_tfd.Distribution)
+    for name in ("ReparameterizationType", "FULLY_REPARAMETERIZED", "NOT_REPARAMETERIZED"):
+        for module in (distribution, tf.distributions):
+            setattr(module, name, getattr(_tfd, name))
+    own, probability = _own_kl._registered_kl, _probability_kl._registered_kl
+
+    def compute_as_modern(a, b, name=None):
+        return _tfd.kl_divergence(_modern(a), _modern(b), name=name)
+
+    _own_kl._registered_kl = lambda a, b: own(a, b) or probability(a, b) or compute_as_modern
+    _probability_kl._registered_kl = lambda a, b: probability(a, b) or own(a, b)
