@@ -7,13 +7,13 @@ from pathlib import Path
 import tensorflow.compat.v1 as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 
-from vae_tf1._checks import as_path, check_session
+from vae_tf1._checks import as_path
 from vae_tf1._files import FilePath, write_aside
 from vae_tf1.graph.clone import GraphClone, Sources
 from vae_tf1.graph.walk import upstream_of
 from vae_tf1.inputs import constants
 from vae_tf1.training import interrupts
-from vae_tf1.vae import VAE, check_vae, clone_model
+from vae_tf1.vae import VAE, check_session, check_vae, clone_model
 
 _OWN_FILE = re.compile(r"(saved_model|fingerprint)\.pb|variables/variables\.(index|data-[0-9]{5}-of-[0-9]{5})")
 
@@ -39,7 +39,6 @@ def export_saved_model(
         vae: from `build_vae` or made by hand, in the graph of `sess`.
         path: directory to write to.
         overwrite: replace an existing SavedModel, once the new one is whole.
-
         feed: values of other placeholders, such as {is_training: False}, which become part of the exported model.
 
     Raises:
@@ -53,7 +52,7 @@ def export_saved_model(
     if set(destination.as_posix()) & set("[\\"):
         raise ValueError(f"TensorFlow cannot load from {destination}; pass a path without brackets and backslashes.")
     check_vae(vae)
-    check_session(sess, vae.x.graph)
+    check_session(sess, vae)
 
     def make_way(present: Path) -> None:
         if not overwrite:

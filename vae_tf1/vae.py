@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 
-from vae_tf1._checks import check_session
+from vae_tf1 import _checks
 from vae_tf1.graph.clone import GraphClone
 from vae_tf1.graph.walk import Element, upstream_of, variables_among
 
@@ -105,6 +105,11 @@ def check_vae(vae: VAE) -> None:
             raise ValueError(
                 f"vae.reconstruction does not depend on vae.{name}; set it to the tensor that it is computed from."
             )
+
+
+def check_session(sess: tf.Session, vae: VAE) -> None:
+    """Raises TypeError or ValueError if `sess` cannot run `vae`."""
+    _checks.check_session(sess, vae.x.graph)
 
 
 def clone_model(sess: tf.Session, vae: VAE) -> GraphClone:

@@ -7,7 +7,7 @@ from collections.abc import Generator
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vae_tf1._checks import as_count, as_path, check_session
+from vae_tf1._checks import as_count, as_path
 from vae_tf1._files import FilePath
 from vae_tf1.data.data_set import Datasets
 from vae_tf1.graph.noise import check_repeatable
@@ -18,7 +18,7 @@ from vae_tf1.training.loop import RunFiles, training_loop
 from vae_tf1.training.plain import plain_steps
 from vae_tf1.training.reports import Report
 from vae_tf1.training.run import SHOWN_IMAGES, Run
-from vae_tf1.vae import VAE, check_vae, tensors_of
+from vae_tf1.vae import VAE, check_session, check_vae, tensors_of
 
 
 def train(
@@ -88,7 +88,7 @@ def train(
         OSError: a directory can't be written; the checkpoints in it are unchanged.
     """
     check_vae(vae)
-    check_session(sess, vae.x.graph)
+    check_session(sess, vae)
     iterations, batch_size, report_every = check_arguments(vae, data, iterations, batch_size, report_every)
     files = RunFiles(checkpoint_dir, checkpoint_every, initial_checkpoint, log_dir).checked()
     if checkpoint_dir is not None:

@@ -22,8 +22,9 @@ def defer() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if _noted:
+        interrupted = pending()
         _noted.clear()
+    if interrupted:
         raise KeyboardInterrupt
 
 
