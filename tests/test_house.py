@@ -81,6 +81,8 @@ def count_code_lines(lines: list[str], function: ast.FunctionDef) -> int:
 def test_functions_fit_a_screen():
     too_long = {}
     for path in (path for wing in SOURCES for path in sorted((ROOT / wing).rglob("*.py"))):
+        if path.parent.name == "tf1_reference":  # tables of cases for TensorFlow 1.15
+            continue
         text = path.read_text()
         functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
         lengths = {f"{path.name}: {node.name}": count_code_lines(text.splitlines(), node) for node in functions}
