@@ -245,4 +245,4 @@ def test_likelihoods_of_a_model_of_tensorflow_1_are_those_of_numpy(digits):
 
 
 def test_record_is_small():
-    assert sum(path.stat().st_size for path in RECORDS.iterdir() if path.is_file()) < 3e6
+    assert sum(path.stat().st_size for path in RECORDS.iterdir() if path.is_file()) < 3.1e6
