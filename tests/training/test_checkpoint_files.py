@@ -227,6 +227,13 @@ def test_weights_that_only_have_the_right_checksum_are_one_sentence(tmp_path, th
         run(tmp_path / "run", 6)
 
 
+def test_an_initial_checkpoint_that_is_a_pipe_is_refused(tmp_path, three_iterations):
+    shutil.copytree(three_iterations / "iterations-3", tmp_path / "run")
+    pipe("model.ckpt.index")(tmp_path / "run")
+    with pytest.raises(ValueError, match=r"There is no readable checkpoint at .* \(model\.ckpt\.index is not a file\)"):
+        build_and_train(build_small, 0, initial_checkpoint=tmp_path / "run" / "model.ckpt")
+
+
 @pytest.mark.parametrize("name", ["train_order", "train_position", "validation_generator"])
 def test_a_state_of_the_data_that_cannot_be_is_refused(tmp_path, three_iterations, name):
     path = tmp_path / "run" / "iterations-3"
@@ -234,7 +241,7 @@ def test_a_state_of_the_data_that_cannot_be_is_refused(tmp_path, three_iteration
     arrays = dict(np.load(path / "training.npz"))
     for wrong in arrays[name][:1], np.full_like(arrays[name], 10**6), np.full_like(arrays[name], -1), np.array("x"):
         rewrite(path, **{name: wrong})
-        with pytest.raises(ValueError, match=r"iterations-3 .* does not fit the data"):
+        with pytest.raises(ValueError, match="The checkpoint after 3 iterations does not fit the data"):
             run(tmp_path / "run", 6)
 
 

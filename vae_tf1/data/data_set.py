@@ -332,7 +332,19 @@ class DataSet:
         }
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Continues from where `get_state` was called."""
+        """Continues from where `get_state` was called.
+
+        Raises:
+            KeyError, ValueError: the state is not one of this data set.
+        """
+        mine = self.get_state()
+        if any(state[name].shape != mine[name].shape or state[name].dtype.kind not in "iu" for name in mine):
+            raise ValueError("its arrays have other shapes or types")
+        if not np.array_equal(np.sort(state["order"]), np.sort(mine["order"])):
+            raise ValueError("its order is not one of these rows")
+        (position, epochs), place = state["position"], state["generator"][-1]
+        if not (0 <= position <= len(state["order"]) and epochs >= 0 and 0 <= place <= len(mine["generator"]) - 1):
+            raise ValueError("its position is outside an epoch")
         self._set_order(state["order"].astype(np.int64))
         self._index_in_epoch, self._epochs_completed = (int(number) for number in state["position"])
         self._random_state.set_state(("MT19937", state["generator"][:-1], int(state["generator"][-1]), 0, 0.0))

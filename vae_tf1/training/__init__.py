@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from vae_tf1._checks import as_count, as_path
 from vae_tf1._files import FilePath
-from vae_tf1.data.data_set import Datasets
+from vae_tf1.data.data_set import DataSet, Datasets
 from vae_tf1.graph.noise import check_repeatable
 from vae_tf1.inputs import check_fed, input_arrays, training_arrays
 from vae_tf1.training import checkpoints, interrupts, reports
@@ -127,6 +127,9 @@ def check_arguments(
             f"data is a {type(data).__name__}; pass the Datasets that read_data_sets returns, "
             "with its train, validation and test sets."
         )
+    for name, data_set in zip(data._fields, data):
+        if not isinstance(data_set, DataSet):
+            raise TypeError(f"data.{name} is a {type(data_set).__name__}; make the three sets of DataSet.")
     iterations, report_every = as_count(iterations, "iterations"), as_count(report_every, "report_every", 1)
     batch_size = as_count(batch_size, "batch_size", 1)
     if batch_size > data.train.num_examples:
