@@ -21,7 +21,8 @@ def restore_initial(sess: tf.Session, variables: list[tf.Variable], path: str) -
         path = state.model_checkpoint_path if state else f"{path}/{MODEL}"
     _check_files(Path(path))
     try:
-        there = tf.train.load_checkpoint(path).get_variable_to_shape_map()
+        with without_wildcards(Path(path)) as prefix:
+            there = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
     except (ValueError, tf.errors.OpError) as error:
         raise ValueError(_unreadable(path, explain(error))) from error
     trainable = {variable.op.name for variable in sess.graph.get_collection("trainable_variables")}
