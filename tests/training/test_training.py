@@ -224,3 +224,20 @@ def test_a_session_that_is_closed_too_early_is_named(vae, data, tmp_path):
         next(reports)
     with pytest.raises(ValueError, match="sess is closed"):
         next(reports)
+
+
+def test_images_mapped_from_a_file_train_as_those_in_memory_do(tmp_path):
+    images = np.random.RandomState(0).randint(0, 256, [60, 28, 28]).astype(np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    weights = []
+    for array in images, np.load(tmp_path / "images.npy", mmap_mode="r"):
+        sets = [vae_tf1.DataSet(array, None, seed=0) for _ in range(3)]
+        with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
+            vae = build_vae(seed=0, hidden_units=16)
+            list(train(session, vae, vae_tf1.Datasets(*sets), 9, 20))
+            weights.append(session.run(tf.trainable_variables()))
+            if array is not images:
+                with pytest.raises(ValueError, match="mapped from a file, which compiled=True cannot hold"):
+                    train(session, vae, vae_tf1.Datasets(*sets), 9, 20, compiled=True)
+    for ours, expected in zip(*weights, strict=True):
+        np.testing.assert_array_equal(ours, expected)

@@ -96,6 +96,8 @@ def train(
     arrays = training_arrays(vae, data.train)
     with interrupts.defer():  # an interrupt would leave a half-built program in the graph
         if compiled:
+            if callable(arrays):
+                raise ValueError("data.train is mapped from a file, which compiled=True cannot hold; train without it.")
             run = Run(sess, vae, data, batch_size, compiled_steps(sess, vae, arrays, batch_size), CHUNK)
         else:
             run = Run(sess, vae, data, batch_size, plain_steps(sess, vae, arrays))
@@ -141,7 +143,7 @@ def check_arguments(
             f"data.validation has {data.validation.num_examples} images, but a report shows {SHOWN_IMAGES}; "
             "read the data with a larger validation_size."
         )
-    labels = data.validation.labels[:SHOWN_IMAGES]
+    labels = None if data.validation.labels is None else data.validation.labels[:SHOWN_IMAGES]
     shown = data.validation.images[:SHOWN_IMAGES]
     if shown.ndim != 2 or shown.dtype != np.float32:
         raise ValueError(
