@@ -80,13 +80,8 @@ def _replace(path: Path, new: Path, make_way: Callable[[Path], None]) -> None:
     """Renames `new` to `path`, and deletes what was there; on failure it is put back."""
     replaced: list[Path] = []
     try:
-        while True:
-            try:
-                new.rename(path)
-                break
-            except OSError as error:
-                if error.errno not in _OCCUPIED:
-                    raise
+        # No `try` in this loop: an interrupt at its line would not reach the `except` below.
+        while not _rename_if_free(new, path):
             make_way(path)
             replaced.append(name_beside(path))
             with contextlib.suppress(FileNotFoundError):  # another process has just moved it
@@ -97,6 +92,16 @@ def _replace(path: Path, new: Path, make_way: Callable[[Path], None]) -> None:
         raise
     for old in replaced:
         delete(old)
+
+
+def _rename_if_free(new: Path, path: Path) -> bool:
+    try:
+        new.rename(path)
+    except OSError as error:
+        if error.errno not in _OCCUPIED:
+            raise
+        return False
+    return True
 
 
 def delete(directory: Path) -> None:
