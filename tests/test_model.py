@@ -225,21 +225,3 @@ def test_noise_of_two_decoders_of_a_seeded_graph_differs(session):
     tf.set_random_seed(0)
     first, second = (vae_tf1.sample_latent(tf.zeros([3, 128])) for _ in range(2))
     assert not np.array_equal(*session.run([first, second]))
-
-
-# Importing
-
-
-def test_importing_changes_no_state_and_prints_nothing():
-    import os
-    import subprocess
-    import sys
-
-    program = (
-        "import os; before = dict(os.environ); import vae_tf1; assert dict(os.environ) == before;"
-        "import tensorflow as tf; assert tf.executing_eagerly();"
-        "assert tf.compat.v1.resource_variables_enabled(); assert not tf.compat.v1.get_default_graph().get_operations()"
-    )
-    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
-    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")

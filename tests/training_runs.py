@@ -1,5 +1,7 @@
 """What tests of training share: seeded digits, a run in a session of its own, and a comparison to the bit."""
 
+import copy
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -8,8 +10,14 @@ import tensorflow.compat.v1 as tf
 import vae_tf1
 
 
-def seeded_digits(seed: int = 0) -> vae_tf1.Datasets:
+@functools.cache
+def read_digits(seed: int) -> vae_tf1.Datasets:
     return vae_tf1.read_data_sets("unused", source="builtin", seed=seed)
+
+
+def seeded_digits(seed: int = 0) -> vae_tf1.Datasets:
+    """The built-in digits as if freshly read with `seed`; a copy takes a twentieth of the time."""
+    return copy.deepcopy(read_digits(seed))
 
 
 def train_vae(vae, iterations, batch_size=20, report_every=7, *, data=None, compiled=False, stop_at=None, **options):
