@@ -10,18 +10,18 @@ Pixels are float32 in [0, 1]. With a seed, batches equal TensorFlow 1.15's byte 
 """
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vae_tf1._checks import as_array, as_count, as_path
 from vae_tf1.data import base as base
-from vae_tf1.data.data_set import NUM_CLASSES, DataSet, Datasets, graph_seed, image_dtype, seed_generator
+from vae_tf1.data.data_set import NUM_CLASSES, DataSet, Datasets, as_seed, graph_seed, image_dtype, seed_generator
 from vae_tf1.data.data_set import binarize as binarize
 from vae_tf1.data.idx import IDX_FILES as IDX_FILES
-from vae_tf1.data.idx import read_idx, read_idx_files
-from vae_tf1.data.mnist import BUILTIN_DIR, MNIST_URL, find_data
+from vae_tf1.data.idx import read_idx
+from vae_tf1.data.mnist import MNIST_URL, find_data, read_builtin_digits
 
 DEFAULT_SOURCE_URL = SOURCE_URL = MNIST_URL
 
@@ -45,7 +45,8 @@ def read_data_sets(
     1. the four `.gz` files in `train_dir` (`train-images-idx3-ubyte.gz` and so on; Fashion-MNIST's have the same
        names), or MNIST that tensorflow-datasets has prepared there;
     2. the same in the directory that the environment variable VAE_TF1_DATA_DIR names;
-    3. a download of MNIST into `train_dir` (11.6 MB, with checksums), which tensorflow-datasets prepares there;
+    3. a download of MNIST into `train_dir` (11.6 MB, with checksums), which tensorflow-datasets prepares there; if a
+       directory holds some of MNIST's four files, only the others are downloaded;
     4. the built-in digits, if the download fails (an unreachable host is detected within 5 seconds). They are not
        MNIST, and losses on the two are not comparable: a `UserWarning` says so.
 
@@ -68,29 +69,33 @@ def read_data_sets(
         `Datasets` with `train` (55000 rows of MNIST), `validation` (5000), `test` (10000) and `name`.
 
     Raises:
-        TypeError: `dtype` is neither float32 nor uint8.
+        TypeError: `dtype` is neither float32 nor uint8, `train_dir` is not a path, or `seed` or `validation_size` is
+            not a whole number.
         ValueError: `source` or `validation_size` is not one of those above, a file is damaged, two files do not
-            belong together, or a file in `train_dir`/downloads/manual does not have MNIST's checksum.
-        OSError: `train_dir` is a file, can't be written, or holds only some of the four files; or the download failed
-            and `source` is "mnist" or there is a `source_url`.
+            belong together, a file in `train_dir`/downloads/manual does not have MNIST's checksum, or what
+            tensorflow-datasets has prepared is damaged.
+        OSError: `train_dir` is a file, can't be written, or holds some of four files that are not MNIST's; or the
+            download failed and `source` is "mnist" or there is a `source_url`.
     """
     dtype = image_dtype(dtype)
     random_state = seed_generator(seed)
-    seed = graph_seed() if seed is None else seed
+    seed = graph_seed() if seed is None else as_seed(seed)
+    validation_size = as_count(validation_size, "validation_size")
 
-    def data_set(images: ArrayLike, labels: ArrayLike) -> DataSet:
+    def data_set(images: np.ndarray, labels: np.ndarray) -> DataSet:
         return DataSet(images, labels, fake_data, one_hot, dtype, reshape, random_state=random_state)
 
     if fake_data:
-        return Datasets(data_set([], []), data_set([], []), data_set([], []), name="fake data", seed=seed)
+        train, validation, test = (data_set(np.zeros([0]), np.zeros([0])) for _ in range(3))
+        return Datasets(train, validation, test, name="fake data", seed=seed)
     if source == "builtin":
-        name, arrays = "built-in digits", read_idx_files(BUILTIN_DIR)
+        name, arrays = read_builtin_digits()
     elif source in ("auto", "mnist"):
-        name, arrays = find_data(Path(train_dir).expanduser(), source, source_url or DEFAULT_SOURCE_URL)
+        name, arrays = find_data(as_path(train_dir, "train_dir"), source, source_url or DEFAULT_SOURCE_URL)
     else:
         raise ValueError(f'source is {source!r}; pass "auto", "mnist" or "builtin".')
     train_images, train_labels, test_images, test_labels = arrays
-    if not 0 <= validation_size <= len(train_images):
+    if validation_size > len(train_images):
         raise ValueError(
             f"validation_size is {validation_size}; pass 0 to {len(train_images)}, "
             f"the number of rows in the train file of {name}."
@@ -154,12 +159,14 @@ def dense_to_one_hot(labels_dense: ArrayLike, num_classes: int) -> np.ndarray:
     """Returns labels [N] as one-hot float64 [N, num_classes].
 
     Raises:
-        ValueError: a label is not below `num_classes`.
+        TypeError: `labels_dense` is not an array of real numbers, or `num_classes` is not a whole number.
+        ValueError: a label is not a whole number from 0 to `num_classes` - 1.
     """
-    labels_dense = np.asarray(labels_dense)
-    if labels_dense.size and labels_dense.max() >= num_classes:
+    labels_dense = as_array(labels_dense, "labels_dense").ravel()
+    num_classes = as_count(num_classes, "num_classes", 1)
+    if not np.isin(labels_dense, np.arange(num_classes)).all():
         raise ValueError(
-            f"The labels reach {labels_dense.max()}, past the {num_classes} classes of one_hot; "
-            "read them with one_hot=False."
+            f"The labels are from {labels_dense.min()} to {labels_dense.max()}, but one_hot needs whole numbers "
+            f"from 0 to {num_classes - 1}; read them with one_hot=False."
         )
-    return np.eye(num_classes)[labels_dense.ravel()]
+    return np.eye(num_classes)[labels_dense.astype(np.int64)]

@@ -1,6 +1,6 @@
 """What of the data is fed to a model: its images, and whatever else its `inputs` names."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,12 +81,16 @@ def images_and_labels(data: Any) -> tuple[Any, Any]:
     return (data.images, data.labels) if isinstance(data, DataSet) else (data, None)
 
 
-def training_arrays(vae: VAE, data: DataSet) -> Arrays:
+def training_arrays(vae: VAE, data: DataSet) -> Arrays | Callable[[np.ndarray], Arrays]:
     """What `vae` is fed for all rows of `data`, by row number; bytes where all values are 0 or 1.
+
+    For images that NumPy maps from a file, which may be larger than memory, it is a function of row numbers instead.
 
     Raises:
         TypeError, ValueError: as `input_arrays`, or all images are black when thresholded at 0.5.
     """
+    if data.mapped:
+        return lambda rows: input_arrays(vae, *data.rows(rows))
     if vae.inputs is not None or bernoulli_of(vae.x_dist) is None:
         arrays = input_arrays(vae, *data.rows(np.arange(data.num_examples)))
         return {placeholder: _as_bytes(array) for placeholder, array in arrays.items()}
@@ -104,8 +108,10 @@ def _as_bytes(array: np.ndarray) -> np.ndarray:
     return small if np.array_equal(small, array) and small.max(initial=0) <= 1 else array
 
 
-def take_rows(arrays: Arrays, rows: np.ndarray) -> Arrays:
-    """The rows of each array, in the dtype of its placeholder."""
+def take_rows(arrays: Arrays | Callable[[np.ndarray], Arrays], rows: np.ndarray) -> Arrays:
+    """The rows of each of the `training_arrays`, in the dtype of its placeholder."""
+    if callable(arrays):
+        return arrays(rows)
     return {tensor: array[rows].astype(tensor.dtype.as_numpy_dtype) for tensor, array in arrays.items()}
 
 

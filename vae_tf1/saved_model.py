@@ -65,9 +65,9 @@ def export_saved_model(
 
 
 def _find_foreign(path: Path) -> str | None:
-    """Says in what a directory differs from an exported SavedModel, or an empty directory; None if in nothing."""
+    """What a directory has that an exported SavedModel has not; None for a SavedModel, or where there is nothing."""
     if not path.is_dir():
-        return "it is not a directory"
+        return "it is not a directory" if os.path.lexists(path) else None
     files = [Path(root, name).relative_to(path).as_posix() for root, _, names in os.walk(path) for name in names]
     for name in sorted(files):
         if not _OWN_FILE.fullmatch(name):

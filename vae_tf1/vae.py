@@ -119,7 +119,7 @@ def clone_model(sess: tf.Session, vae: VAE) -> GraphClone:
         TypeError, ValueError: as `check_vae` and `check_session`.
     """
     check_vae(vae)
-    check_session(sess, vae.x.graph)
+    check_session(sess, vae)
     return GraphClone(sess)
 
 

@@ -1,9 +1,11 @@
 import copy
 import gzip
 import hashlib
+import io
 import shutil
 import sys
 import time
+from pathlib import Path
 
 import hypothesis
 import numpy as np
@@ -12,6 +14,7 @@ import tensorflow.compat.v1 as tf
 from hypothesis import strategies as st
 from idx_files import write_idx
 
+import vae_tf1.data.download
 import vae_tf1.data.mnist
 from vae_tf1 import binarize, input_data, read_data_sets
 from vae_tf1.data.idx import IDX_FILES
@@ -26,6 +29,7 @@ def tiny(tmp_path):
     """A directory with 12 train images, 4 test images, each of its own grey and label."""
     for prefix, count in ("train", 12), ("t10k", 4):
         images = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((1, 28, 28), np.uint8)
+        images[:, -1, -1] = 200  # images without a pixel above 1 would be warned about
         write_idx(tmp_path / f"{prefix}-images-idx3-ubyte.gz", images)
         write_idx(tmp_path / f"{prefix}-labels-idx1-ubyte.gz", np.arange(count, dtype=np.uint8) % 10)
     return tmp_path
@@ -207,9 +211,9 @@ def test_writing_to_a_batch_leaves_the_data_alone(tiny):
     assert train.images.max() < 1
 
 
-@pytest.mark.parametrize("batch_size", [-1, 11])
-def test_batch_size_out_of_range(tiny, batch_size):
-    with pytest.raises(ValueError, match=f"batch_size is {batch_size}; pass 0 to 10"):
+@pytest.mark.parametrize(("batch_size", "advice"), [(-1, "pass 0 or more"), (11, "pass 0 to 10")])
+def test_batch_size_out_of_range(tiny, batch_size, advice):
+    with pytest.raises(ValueError, match=f"batch_size is {batch_size}; {advice}"):
         read_tiny(tiny).train.next_batch(batch_size)
 
 
@@ -292,8 +296,8 @@ def test_a_data_set_of_ones_own(tiny):
     assert sorted(train.next_batch(6)[1].tolist()) == [0, 1, 2, 3, 4, 5]
     data = input_data.base.Datasets(train=train, validation=train, test=train)
     assert data.name == "data of your own"
-    with pytest.raises(ValueError, match=r"The images are \[6, 28, 28, 3\]; pass \[N, rows, columns\] or"):
-        DataSet(np.zeros([6, 28, 28, 3]), labels)
+    with pytest.raises(ValueError, match=r"The images are \[6, 784\]; pass \[N, rows, columns\] or"):
+        DataSet(np.zeros([6, 784]), labels)
 
 
 def test_a_set_cut_short_by_its_attributes(tiny):
@@ -336,6 +340,11 @@ def test_extract_images_and_labels(tiny):
     assert input_data.dense_to_one_hot(np.array([2, 0]), 3).tolist() == [[0, 0, 1], [1, 0, 0]]
     with (tiny / TRAIN_LABELS).open("rb") as file, pytest.raises(ValueError, match=f"{TRAIN_LABELS} begins with"):
         input_data.extract_images(file)
+    assert input_data.extract_images(io.BytesIO((tiny / TRAIN_IMAGES).read_bytes())).tobytes() == images.tobytes()
+    with pytest.raises(ValueError, match=r"^The file begins with"):
+        input_data.extract_images(io.BytesIO((tiny / TRAIN_LABELS).read_bytes()))
+    with pytest.raises(TypeError, match=r"^the file is None; pass a path"):
+        input_data.extract_images(None)
 
 
 def test_load_mnist_reads_with_the_defaults(tiny):
@@ -438,7 +447,7 @@ def test_train_and_test_images_differ_in_size(tiny):
 
 def test_labels_past_the_classes_of_one_hot(tiny):
     write_idx(tiny / TRAIN_LABELS, np.full(12, 10, np.uint8))
-    with pytest.raises(ValueError, match="reach 10, past the 10 classes"):
+    with pytest.raises(ValueError, match="from 10 to 10, but one_hot needs whole numbers from 0 to 9"):
         read_tiny(tiny, one_hot=True)
 
 
@@ -464,10 +473,47 @@ def test_other_idx_files_are_not_mnist(tiny):
         read_tiny(tiny, source="mnist")
 
 
-def test_one_of_the_four_files_is_missing(tiny):
+def test_one_of_four_files_that_are_not_mnists_is_missing(tiny):
     (tiny / TEST_LABELS).unlink()
-    with pytest.raises(FileNotFoundError, match=f"not {TEST_LABELS}"):
+    with pytest.raises(FileNotFoundError, match=f"not {TEST_LABELS}, and {TRAIN_IMAGES} is not MNIST's; add the"):
         read_tiny(tiny)
+
+
+@pytest.mark.parametrize(
+    ("train_dir", "error"), [(None, TypeError), (7, TypeError), (b"data", TypeError), ("", ValueError)]
+)
+def test_train_dir_is_not_a_path(train_dir, error):
+    with pytest.raises(error, match=r"^train_dir is .*; pass .*\.$"):
+        read_data_sets(train_dir)
+    with pytest.raises(ValueError, match=r"only local files"):
+        read_data_sets("gs://bucket/mnist")
+
+
+def test_numbers_of_other_types(tiny):
+    data = read_data_sets(tiny, validation_size=np.uint8(2), seed=np.int64(3))
+    assert type(data.seed) is int
+    assert data.train.next_batch(5)[1].tolist() == read_tiny(tiny, seed=3).train.next_batch(5)[1].tolist()
+    for name in "validation_size", "seed":
+        for value in 2.0, "2", True:
+            with pytest.raises(TypeError, match=f"{name} is .*; pass a whole number"):
+                read_data_sets(tiny, **{name: value})
+
+
+def test_files_are_what_they_were_when_their_checksums_were_taken(tiny, monkeypatch):
+    """Another process replaces each file as soon as it has been read."""
+    expected, read_bytes = read_tiny(tiny), Path.read_bytes
+    checksums = [hashlib.sha256((tiny / name).read_bytes()).hexdigest() for name in IDX_FILES]
+    monkeypatch.setattr(vae_tf1.data.mnist, "MNIST_SHA256", checksums)
+
+    def read_and_replace(path):
+        content = read_bytes(path)
+        path.write_bytes(b"another file")
+        return content
+
+    monkeypatch.setattr(Path, "read_bytes", read_and_replace)
+    data = read_tiny(tiny, source="mnist")
+    assert data.name == "MNIST"
+    assert data.fingerprint() == expected.fingerprint()
 
 
 def test_train_dir_is_a_file(tmp_path):
@@ -477,7 +523,7 @@ def test_train_dir_is_a_file(tmp_path):
 
 
 def test_train_dir_cannot_be_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(vae_tf1.data.mnist, "_check_reachable", lambda url: None)
+    monkeypatch.setattr(vae_tf1.data.mnist, "check_reachable", lambda url: None)
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="can't be written"):
         read_data_sets(tmp_path / "file" / "below")
@@ -515,10 +561,10 @@ def test_the_data_directory_of_the_environment_is_read_where_train_dir_has_none(
 
 
 def test_host_that_never_answers_is_given_up(monkeypatch):
-    monkeypatch.setattr(vae_tf1.data.mnist, "_REACH_SECONDS", 0.2)
+    monkeypatch.setattr(vae_tf1.data.download, "_REACH_SECONDS", 0.2)
     monkeypatch.setattr("requests.head", lambda *args, **kwargs: time.sleep(60))
-    with pytest.raises(vae_tf1.data.mnist._UnreachableError, match="did not answer within"):
-        vae_tf1.data.mnist._check_reachable("https://example.invalid/")
+    with pytest.raises(vae_tf1.data.download.UnreachableError, match="did not answer within"):
+        vae_tf1.data.download.check_reachable("https://example.invalid/")
 
 
 # tensorflow-datasets
@@ -545,6 +591,59 @@ def test_prepared_mnist_has_the_rows_of_the_files_in_their_order(prepared, mnist
         np.testing.assert_array_equal(read.images, expected.images)
         np.testing.assert_array_equal(read.labels, expected.labels)
     assert graph.get_operations() == []
+
+
+DAMAGE = {
+    "dataset_info.json is empty": lambda path: (path / "dataset_info.json").write_text(""),
+    "dataset_info.json is of another kind": lambda path: (path / "dataset_info.json").write_text('{"name": 7}'),
+    "dataset_info.json has no splits": lambda path: (path / "dataset_info.json").write_text('{"name": "mnist"}'),
+    "a file is missing": lambda path: next(path.glob("mnist-train.*")).unlink(),
+    "a file is empty": lambda path: next(path.glob("mnist-train.*")).write_bytes(b""),
+    "a file is cut": lambda path: cut(next(path.glob("mnist-train.*"))),
+    "a file is cut between records": lambda path: cut_at_a_record(next(path.glob("mnist-test.*"))),
+    "a byte is wrong": lambda path: flip(next(path.glob("mnist-test.*"))),
+    "two files are exchanged": lambda path: next(path.glob("mnist-test.*")).write_bytes(
+        next(path.glob("mnist-train.*")).read_bytes()
+    ),
+}
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def cut_at_a_record(path):
+    content, place = path.read_bytes(), 0
+    while place < len(content) // 2:
+        place += 8 + 4 + int.from_bytes(content[place : place + 8], "little") + 4  # length, its CRC, record, its CRC
+    path.write_bytes(content[:place])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_prepared_mnist_that_is_damaged(prepared, tmp_path, monkeypatch, damage):
+    no_network(monkeypatch)
+    shutil.copytree(prepared / "mnist", tmp_path / "mnist")
+    (version,) = (tmp_path / "mnist").iterdir()
+    DAMAGE[damage](version)
+    with pytest.raises(
+        ValueError, match=rf"^What tensorflow-datasets prepared in {tmp_path / 'mnist'} is damaged or .*\.$"
+    ):
+        read_data_sets(tmp_path)
+
+
+@pytest.mark.slow
+def test_prepared_mnist_without_its_description_is_prepared_again(prepared, mnist, mnist_dir, tmp_path):
+    shutil.copytree(prepared / "mnist", tmp_path / "mnist")
+    next((tmp_path / "mnist").glob("*/dataset_info.json")).unlink()
+    shutil.copytree(prepared / "downloads" / "manual", tmp_path / "downloads" / "manual")
+    assert read_data_sets(tmp_path, source="mnist").fingerprint() == mnist.fingerprint()
 
 
 @pytest.mark.slow

@@ -80,19 +80,15 @@ def test_other_peoples_files_are_left_alone(tmp_path):
         "iterations-007/a",
         "iterations-99",
     ]
-    foreign += ["checkpoint.new", ".lock", "iterations-1/notes.txt", "iterations-6.old/a"]
+    foreign += ["checkpoint.new", ".lock", "iterations-6.old/a"]
     for name in foreign:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
-    with pytest.warns(UserWarning, match=r"iterations-1 holds other files than a checkpoint's, and is kept as (\S+)\."):
-        run(tmp_path, 6)
-    (kept,) = tmp_path.glob("iterations-1.kept.*")
-    kept.rename(tmp_path / "iterations-1.kept")
+    run(tmp_path, 6)
     (tmp_path / "iterations-6" / "notes.txt").write_text("mine")
     run(tmp_path, 25)
-    foreign[foreign.index("iterations-1/notes.txt")] = "iterations-1.kept/notes.txt"
     for name in foreign:
-        assert (tmp_path / name).read_text() == name.replace(".kept", "")
+        assert (tmp_path / name).read_text() == name
     assert (tmp_path / "iterations-6" / "notes.txt").exists()
     assert not (tmp_path / "iterations-11").exists()
 
@@ -227,14 +223,21 @@ def test_weights_that_only_have_the_right_checksum_are_one_sentence(tmp_path, th
         run(tmp_path / "run", 6)
 
 
+def test_an_initial_checkpoint_that_is_a_pipe_is_refused(tmp_path, three_iterations):
+    shutil.copytree(three_iterations / "iterations-3", tmp_path / "run")
+    pipe("model.ckpt.index")(tmp_path / "run")
+    with pytest.raises(ValueError, match=r"There is no readable checkpoint at .* \(model\.ckpt\.index is not a file\)"):
+        build_and_train(build_small, 0, initial_checkpoint=tmp_path / "run" / "model.ckpt")
+
+
 @pytest.mark.parametrize("name", ["train_order", "train_position", "validation_generator"])
 def test_a_state_of_the_data_that_cannot_be_is_refused(tmp_path, three_iterations, name):
     path = tmp_path / "run" / "iterations-3"
     shutil.copytree(three_iterations, tmp_path / "run")
     arrays = dict(np.load(path / "training.npz"))
-    for wrong in arrays[name][:1], np.full_like(arrays[name], 10**6), np.full_like(arrays[name], -1), np.array("x"):
+    for wrong in arrays[name][:1], np.full_like(arrays[name], 10**6), np.zeros_like(arrays[name]) - 1, np.array("x"):
         rewrite(path, **{name: wrong})
-        with pytest.raises(ValueError, match=r"iterations-3 .* does not fit the data"):
+        with pytest.raises(ValueError, match="The checkpoint after 3 iterations does not fit the data"):
             run(tmp_path / "run", 6)
 
 

@@ -62,6 +62,7 @@ def test_a_learning_rate_in_pieces_compiles():
             np.testing.assert_array_equal(weights, expected)
 
 
+@pytest.mark.filterwarnings("ignore:The initial value of .* has a seed of its own")
 def test_a_dynamic_rnn_that_xla_cannot_compile_gets_a_sentence():
     def encoder(x):
         rows = tf.reshape(x, [-1, 28, 28])

@@ -163,3 +163,81 @@ def test_a_seed_that_does_not_reach_the_initial_weights_is_said(graph):
     vae = build_vae(seed=0, encoder=encoder, hidden_units=16)
     with tf.Session() as session, pytest.warns(UserWarning, match="has a seed of its own, as in Keras layers"):
         list(train(session, vae, seeded_digits(), 1))
+
+
+MISTAKES = {
+    "iterations of a float": ({"iterations": 1e4}, TypeError, "iterations is 10000.0; pass a whole number"),
+    "iterations of text": ({"iterations": "100"}, TypeError, "iterations is '100'; pass a whole number"),
+    "batches of None": ({"batch_size": None}, TypeError, "batch_size is None; pass a whole number"),
+    "a truth value": ({"report_every": True}, TypeError, "report_every is True; pass a whole number"),
+    "a cadence of a float": ({"checkpoint_every": 2.5, "checkpoint_dir": "x"}, TypeError, "checkpoint_every is 2.5"),
+    "a directory of bytes": ({"checkpoint_dir": b"x"}, TypeError, "checkpoint_dir is b'x'; pass a path"),
+    "a directory of a number": ({"checkpoint_dir": 3}, TypeError, "checkpoint_dir is 3; pass a path"),
+    "a bucket": (
+        {"checkpoint_dir": "gs://bucket/run"},
+        ValueError,
+        "checkpoint_dir is 'gs://bucket/run', but only local",
+    ),
+    "a bucket of logs": ({"log_dir": "gs://bucket/run"}, ValueError, "log_dir is 'gs://bucket/run', but only local"),
+    "a start from a bucket": (
+        {"initial_checkpoint": "s3://a/b"},
+        ValueError,
+        "initial_checkpoint is 's3://a/b', but only",
+    ),
+    "no data": ({"data": None}, TypeError, "data is a NoneType; pass the Datasets"),
+    "no sets": ({"data": vae_tf1.Datasets(*np.zeros(3))}, TypeError, "data.train is a float64"),
+    "no session": ({"sess": None}, TypeError, r"sess is None; pass an open tf\.Session"),
+    "no model": ({"vae": None}, TypeError, "vae is a NoneType; pass the VAE"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_one_sentence_when_train_is_called(session, vae, data, mistake):
+    changed, error, said = MISTAKES[mistake]
+    with pytest.raises(error, match=f"^{said}.*[.]$"):
+        train(**{"sess": session, "vae": vae, "data": data, **changed})
+
+
+def test_paths_are_expanded_alike(session, vae, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    list(train(session, vae, data, 1, checkpoint_dir="~/run", log_dir="~/logs"))
+    assert vae_tf1.past_reports("~/run")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["logs", "run"]
+    list(train(session, vae, data, 0, initial_checkpoint="~/run"))
+    for path in None, 3, "gs://bucket/run":
+        with pytest.raises((TypeError, ValueError), match="checkpoint_dir is"):
+            vae_tf1.past_reports(path)
+
+
+def test_a_session_that_is_closed_too_early_is_named(vae, data, tmp_path):
+    with tf.Session() as session:
+        reports = train(session, vae, data, 3)
+    with pytest.raises(ValueError, match="sess is closed; stay inside its `with` block"):
+        next(reports)
+    with tf.Session() as session:
+        reports = train(session, vae, data, 30, report_every=2, checkpoint_dir=tmp_path, checkpoint_every=20)
+        next(reports)
+    with pytest.raises(RuntimeError, match="sess was closed before the 1 iterations done were saved"):
+        reports.close()
+    with tf.Session() as session:
+        reports = train(session, vae, data, 30, report_every=2)
+        next(reports)
+    with pytest.raises(ValueError, match="sess is closed"):
+        next(reports)
+
+
+def test_images_mapped_from_a_file_train_as_those_in_memory_do(tmp_path):
+    images = np.random.RandomState(0).randint(0, 256, [60, 28, 28]).astype(np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    weights = []
+    for array in images, np.load(tmp_path / "images.npy", mmap_mode="r"):
+        sets = [vae_tf1.DataSet(array, None, seed=0) for _ in range(3)]
+        with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
+            vae = build_vae(seed=0, hidden_units=16)
+            list(train(session, vae, vae_tf1.Datasets(*sets), 9, 20))
+            weights.append(session.run(tf.trainable_variables()))
+            if array is not images:
+                with pytest.raises(ValueError, match="mapped from a file, which compiled=True cannot hold"):
+                    train(session, vae, vae_tf1.Datasets(*sets), 9, 20, compiled=True)
+    for ours, expected in zip(*weights, strict=True):
+        np.testing.assert_array_equal(ours, expected)

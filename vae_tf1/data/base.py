@@ -3,6 +3,6 @@
 from collections import namedtuple
 
 from vae_tf1.data.data_set import Datasets as Datasets
-from vae_tf1.data.mnist import maybe_download as maybe_download
+from vae_tf1.data.download import maybe_download as maybe_download
 
 Dataset = namedtuple("Dataset", ["data", "target"])

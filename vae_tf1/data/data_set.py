@@ -3,6 +3,8 @@
 import copy
 import hashlib
 import math
+import sys
+import warnings
 from collections import namedtuple
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +13,12 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from numpy.typing import ArrayLike
 
+from vae_tf1._checks import as_array, as_count, shown
+from vae_tf1.data.rows import Rows, hash_images, hash_labels, memory_map, release, scaled
+
 NUM_CLASSES = 10
 _FAKE_EXAMPLES = 10_000
+_SAMPLE = 1000  # rows of a file that are looked at to see what is in it
 _SEEDS = 2**31 - 1  # TensorFlow takes its seeds modulo this
 _NUMPY_GENERATOR: np.random.RandomState = np.random.mtrand._rand  # the one that np.random.seed seeds
 
@@ -27,9 +33,10 @@ def binarize(images: ArrayLike) -> np.ndarray:
         float32 [N, P] of 0 and 1.
 
     Raises:
+        TypeError: it is not an array of real numbers, or has a mask.
         ValueError: the shape is not [N, P], or a pixel is outside [0, 1] or NaN.
     """
-    images = np.asarray(images)
+    images = as_array(images, "images")
     if images.ndim != 2:
         raise ValueError(
             f"binarize takes images [N, pixels], not {list(images.shape)}; reshape them to one row per image."
@@ -42,40 +49,6 @@ def binarize(images: ArrayLike) -> np.ndarray:
     return (images > 0.5).astype(np.float32)
 
 
-class _Rows:
-    """The images or the labels of a set: an array of one row per example.
-
-    The array stays as it was given, in the order of row numbers, and batches pick rows from it. Once it has been shown
-    it is in the order of the batches, so that edits in place reach them, until the next shuffle.
-
-    Args:
-        array: [N, ...].
-        scale: whether pixels 0 to 255 are to be scaled to [0, 1].
-        shown_in: the row numbers of the array's rows, where somebody may hold it already.
-    """
-
-    def __init__(self, array: np.ndarray, *, scale: bool = False, shown_in: np.ndarray | None = None):
-        self.array, self.scale = array, scale
-        self._places = None if shown_in is None else _inverse(shown_in[: len(array)])
-
-    def at(self, row_numbers: np.ndarray) -> np.ndarray:
-        rows = self.array[row_numbers if self._places is None else self._places[row_numbers]]
-        return _scaled(rows) if self.scale else rows
-
-    def by_row_number(self) -> np.ndarray:
-        """All rows, not scaled yet where `scale` is set."""
-        return self.array if self._places is None else self.array[self._places]
-
-    def show(self, order: np.ndarray) -> np.ndarray:
-        if self._places is None:
-            self.array, self.scale, self._places = self.at(order), False, _inverse(order)
-        return self.array
-
-    def put_back(self) -> None:
-        """Undoes `show`; edits stay, but those made later to the array that was shown have no effect."""
-        self.array, self._places = self.by_row_number(), None
-
-
 class DataSet:
     """Images and labels that are handed out in shuffled batches, epoch after epoch.
 
@@ -85,63 +58,69 @@ class DataSet:
 
     The number of a row is its position before the first shuffle.
 
+    Images that NumPy maps from a file (`np.load(..., mmap_mode="r")`) may be larger than memory: batches read their
+    rows from the file. Only `images`, `black_and_white` and `part` copy what they return into memory.
+
+    A set is not safe to draw from in several threads at once; use a lock, or a set per thread.
+
     Args:
-        images: [N, rows, columns] or [N, rows, columns, 1], pixels 0 to 255; with `reshape=False` of any shape.
-        labels: [N], or one-hot [N, 10].
+        images: [N, rows, columns] or [N, rows, columns, channels], pixels 0 to 255 or truth values; with
+            `reshape=False` of any shape.
+        labels: [N], one-hot [N, classes] or any other numbers [N, ...]; None if there are none.
         fake_data: 10000 placeholder examples without data, drawn with `next_batch(n, fake_data=True)`.
         one_hot: whether the labels of fake data are one-hot; real labels are kept as they are.
-        dtype: float32 scales pixels to [0, 1]; uint8 keeps them as they are.
-        reshape: flatten each image to one row of rows * columns pixels.
+        dtype: float32 multiplies pixels by 1/255; uint8 keeps them as they are.
+        reshape: flatten each image to one row of P = rows * columns * channels pixels.
         seed: seed of a private generator that shuffles; None shuffles with NumPy's global generator, as
             `seed_generator` describes.
-        random_state: the generator that shuffles, instead of `seed`; the three sets of a `Datasets` share one.
+        random_state: the generator that shuffles, or its seed, instead of `seed`; the three sets of a `Datasets` share
+            one generator.
 
     Attributes:
-        images: [N, P] (or [N, rows, columns, 1]), in the current order.
-        labels: [N] or [N, 10], in the same order.
+        images: [N, P] (or of the given shape), in the current order.
+        labels: [N, ...], in the same order, or None.
         num_examples: N.
-        image_shape: rows and columns of an image before it was flattened.
+        image_shape: rows and columns, and channels if there are several, of an image before it was flattened.
         epochs_completed: how many times every row has been handed out.
 
     Raises:
-        TypeError: `dtype` is neither float32 nor uint8.
-        ValueError: the numbers of images and labels differ, or `reshape` is set and the images do not have exactly
-            one channel.
+        TypeError: `dtype` is neither float32 nor uint8, `images` or `labels` is not an array of real numbers or has a
+            mask, or a seed is not a whole number.
+        ValueError: the numbers of images and labels differ, or `reshape` is set and the images have another shape.
+
+    Warns:
+        UserWarning: no pixel is brighter than 1, so the images were probably scaled to [0, 1] already.
     """
 
     def __init__(
         self,
         images: ArrayLike,
-        labels: ArrayLike,
+        labels: ArrayLike | None = None,
         fake_data: bool = False,
         one_hot: bool = False,
         dtype: Any = np.float32,
         reshape: bool = True,
         seed: int | None = None,
         *,
-        random_state: np.random.RandomState | None = None,
+        random_state: np.random.RandomState | int | None = None,
     ):
-        images, labels = np.asarray(images), np.asarray(labels)
+        images = as_array(images, "images")
         self._dtype = image_dtype(dtype)
-        if len(images) != len(labels):
-            raise ValueError(f"There are {len(images)} images but {len(labels)} labels; pass one label per image.")
-        self.image_shape = images.shape[1:3]
-        if reshape and not fake_data:
-            if images.ndim != 3 and (images.ndim != 4 or images.shape[3] != 1):
-                raise ValueError(
-                    f"The images are {list(images.shape)}; pass [N, rows, columns] or [N, rows, columns, 1], "
-                    "or reshape=False."
-                )
+        flatten = reshape and not fake_data
+        if images.ndim == 0 or (flatten and images.ndim not in (3, 4)):
+            raise ValueError(
+                f"The images are {list(images.shape)}; pass [N, rows, columns] or [N, rows, columns, channels], "
+                "or reshape=False."
+            )
+        self.image_shape = images.shape[1:3] if images.shape[3:] in ((), (1,)) else images.shape[1:]
+        if flatten:
+            if memory_map(images) is not None and not images[:1].flags.c_contiguous:
+                raise ValueError("An image is not in one piece in the file of images; pass the mapped array as it is.")
             images = images.reshape(len(images), math.prod(self.image_shape))
         self._order = np.arange(len(images))  # row numbers, in the order of the batches
-        if self._dtype == np.uint8:
-            self._image_rows = _Rows(images, shown_in=self._order)
-        elif images.dtype == np.uint8:  # a copy, because edits of `images` must not reach the caller's array
-            self._image_rows = _Rows(images.copy(), scale=True)
-        else:
-            self._image_rows = _Rows(_scaled(images))
-        self._label_rows = _Rows(labels, shown_in=self._order)
-        self._random_state = seed_generator(seed) if random_state is None else random_state
+        self._image_rows = _image_rows(images, self._dtype)
+        self._label_rows = None if labels is None else _label_rows(as_array(labels, "labels"), len(images))
+        self._random_state = seed_generator(seed) if random_state is None else _as_random_state(random_state)
         self._fake_label = [1] + [0] * (NUM_CLASSES - 1) if one_hot else 0
         self._num_examples = _FAKE_EXAMPLES if fake_data else len(images)
         self._epochs_completed = 0
@@ -155,23 +134,23 @@ class DataSet:
     def _images(self, images: ArrayLike) -> None:
         images, labels = np.asarray(images), self._labels
         self._order = np.arange(len(images))
-        self._image_rows = _Rows(images, shown_in=self._order)
-        self._label_rows = _Rows(labels, shown_in=np.arange(len(labels)))
+        self._image_rows = Rows(images, shown_in=self._order)
+        self._label_rows = None if labels is None else Rows(labels, shown_in=np.arange(len(labels)))
 
     @property
-    def _labels(self) -> np.ndarray:
-        return self._label_rows.show(self._order)
+    def _labels(self) -> np.ndarray | None:
+        return None if self._label_rows is None else self._label_rows.show(self._order)
 
     @_labels.setter
     def _labels(self, labels: ArrayLike) -> None:
-        self._label_rows = _Rows(np.asarray(labels), shown_in=self._order)
+        self._label_rows = Rows(np.asarray(labels), shown_in=self._order)
 
     @property
     def images(self) -> np.ndarray:
         return self._images
 
     @property
-    def labels(self) -> np.ndarray:
+    def labels(self) -> np.ndarray | None:
         return self._labels
 
     @property
@@ -183,19 +162,28 @@ class DataSet:
         return self._epochs_completed
 
     @property
+    def mapped(self) -> bool:
+        """Whether the images are in a file that NumPy maps, so that `rows` reads them from there."""
+        return memory_map(self._image_rows.array) is not None
+
+    @property
     def black_and_white(self) -> np.ndarray:
         """uint8 [N, pixels], by row number: 1 where a pixel is brighter than 0.5, as in `binarize`.
 
         Raises:
             ValueError: a pixel has been set to a value outside [0, 1].
         """
-        images = self._image_rows.by_row_number()
-        images = images.reshape(len(images), -1)
-        if self._image_rows.scale or self._dtype == np.uint8:
-            return (images > 127).view(np.uint8)
-        return binarize(images).astype(np.uint8)
+        bytes_kept = self._image_rows.scale or self._dtype == np.uint8
 
-    def next_batch(self, batch_size: int, fake_data: bool = False, shuffle: bool = True):
+        def threshold(images: np.ndarray) -> np.ndarray:
+            images = images.reshape(len(images), -1)
+            if bytes_kept and images.dtype == np.uint8:
+                return images > 127
+            return binarize(scaled(images) if bytes_kept else images)
+
+        return np.concatenate([threshold(images).astype(np.uint8) for images in self._image_rows.pieces()])
+
+    def next_batch(self, batch_size: int, fake_data: bool = False, shuffle: bool = True) -> tuple[Any, Any]:
         """Returns the next `batch_size` images and labels, those that TensorFlow 1.15's `next_batch` draws.
 
         Args:
@@ -204,18 +192,30 @@ class DataSet:
             shuffle: False keeps the rows in their current order.
 
         Returns:
-            images [batch_size, P] and labels [batch_size] (or [batch_size, 10]); copies, safe to write to.
+            images [batch_size, P] and labels [batch_size, ...] or None; copies, safe to write to.
 
         Raises:
+            TypeError: `batch_size` is not a whole number.
             ValueError: `batch_size` is out of range, or the set has fewer images than examples.
         """
         if fake_data:
+            batch_size = as_count(batch_size, "batch_size")
             return [[1] * 784] * batch_size, [self._fake_label] * batch_size
         return self.rows(self.next_rows(batch_size, shuffle=shuffle))
 
-    def rows(self, row_numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The images and labels with these row numbers, as `next_batch` returns them."""
-        return self._image_rows.at(row_numbers), self._label_rows.at(row_numbers)
+    def rows(self, row_numbers: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns the images and labels with these row numbers, as `next_batch` would.
+
+        Args:
+            row_numbers: int [n], from `next_rows`, or a slice; `slice(None)` returns all rows by row number.
+
+        Returns:
+            images [n, P] and labels [n, ...] or None; copies, safe to write to.
+        """
+        if isinstance(row_numbers, slice):
+            row_numbers = np.arange(len(self._image_rows))[row_numbers]
+        labels = None if self._label_rows is None else self._label_rows.at(row_numbers)
+        return self._image_rows.at(row_numbers), labels
 
     def next_rows(self, batch_size: int, *, shuffle: bool = True) -> np.ndarray:
         """Draws a batch like `next_batch`, but returns its row numbers.
@@ -228,41 +228,43 @@ class DataSet:
             shuffle: as in `next_batch`.
 
         Returns:
-            int [batch_size], indices into `black_and_white`.
+            int [batch_size], for `rows`; also indices into `black_and_white`.
 
         Raises:
+            TypeError: as in `next_batch`.
             ValueError: as in `next_batch`.
         """
-        if len(self._order) < self._num_examples:
+        batch_size, num_examples = as_count(batch_size, "batch_size"), int(self._num_examples)
+        if len(self._order) < num_examples:
             raise ValueError(
-                f"This set has {len(self._order)} images for its {self._num_examples} examples; "
+                f"This set has {len(self._order)} images for its {num_examples} examples; "
                 "draw from fake data with next_batch(batch_size, fake_data=True), or set _num_examples to that number."
             )
-        if not 0 <= batch_size <= self._num_examples:
-            raise ValueError(
-                f"batch_size is {batch_size}; pass 0 to {self._num_examples}, the number of rows of this set."
-            )
+        if batch_size > num_examples:
+            raise ValueError(f"batch_size is {batch_size}; pass 0 to {num_examples}, the number of rows of this set.")
         if shuffle and self._index_in_epoch == 0 and self._epochs_completed == 0:
             self._shuffle()
-        start, end = self._index_in_epoch, self._index_in_epoch + batch_size
-        row_numbers = self._order[start : min(end, self._num_examples)].copy()
-        if end > self._num_examples:
+        start = int(self._index_in_epoch)
+        end = start + batch_size
+        row_numbers = self._order[start : min(end, num_examples)].copy()
+        if end > num_examples:
             self._epochs_completed += 1
             if shuffle:
                 self._shuffle()
-            end -= self._num_examples
+            end -= num_examples
             row_numbers = np.concatenate([row_numbers, self._order[:end]])
         self._index_in_epoch = end
         return row_numbers
 
     def _shuffle(self) -> None:
-        permutation = np.arange(self._num_examples)
+        permutation = np.arange(int(self._num_examples))
         self._random_state.shuffle(permutation)
         self._set_order(self._order[permutation])
 
     def _set_order(self, order: np.ndarray) -> None:
         self._image_rows.put_back()
-        self._label_rows.put_back()
+        if self._label_rows is not None:
+            self._label_rows.put_back()
         self._order = order
 
     def part(
@@ -270,7 +272,7 @@ class DataSet:
         *,
         labels: ArrayLike | None = None,
         rows: slice | ArrayLike | None = None,
-        random_state: np.random.RandomState | None = None,
+        random_state: np.random.RandomState | int | None = None,
     ) -> "DataSet":
         """Returns some of the images with their labels as a data set of their own.
 
@@ -279,48 +281,52 @@ class DataSet:
 
         Args:
             labels: classes to keep, such as [0, 1]; None keeps all.
-            rows: row numbers: a slice, whole numbers, or one truth value per image. With `labels` too, they count only
-                the images with those labels.
-            random_state: the generator that shuffles the part; None takes NumPy's global one.
+            rows: row numbers: a slice, whole numbers [n], or one truth value per image. With `labels` too, they count
+                only the images with those labels.
+            random_state: the generator that shuffles the part, or its seed; None takes NumPy's global generator.
 
         Returns:
             A `DataSet` from which no batch has been drawn.
 
         Raises:
-            ValueError: no image has one of the `labels`.
+            TypeError: `labels` or `rows` is not one of those above, or `random_state` is not a generator or a seed.
+            ValueError: no image has one of the `labels`, or no class is known for each image.
+            IndexError: there are not as many images as `rows` names.
         """
-        chosen = np.sort(self._order[: self._num_examples])
+        chosen = np.sort(self._order[: int(self._num_examples)])
         if labels is not None:
+            labels = as_array(labels, "labels")
             classes = self._classes[chosen]
             missing = sorted(set(np.ravel(labels).tolist()) - set(classes.tolist()))
             if missing:
                 raise ValueError(f"No image here has the label {missing[0]}; pass labels from 0 to {NUM_CLASSES - 1}.")
             chosen = chosen[np.isin(classes, labels)]
         if rows is not None:
-            chosen = chosen[rows if isinstance(rows, slice) else np.asarray(rows)]
+            chosen = _chosen(chosen, rows)
         part = copy.copy(self)
-        part._image_rows = _Rows(self._image_rows.by_row_number()[chosen], scale=self._image_rows.scale)
-        part._label_rows = _Rows(self._label_rows.by_row_number()[chosen])
+        part._image_rows = Rows(self._image_rows.by_row_number()[chosen], scale=self._image_rows.scale)
+        if self._label_rows is not None:
+            part._label_rows = Rows(self._label_rows.by_row_number()[chosen])
         part._order = np.arange(len(chosen))
         part._num_examples, part._epochs_completed, part._index_in_epoch = len(chosen), 0, 0
-        part._random_state = _NUMPY_GENERATOR if random_state is None else random_state
+        part._random_state = _NUMPY_GENERATOR if random_state is None else _as_random_state(random_state)
         return part
 
     @property
     def _classes(self) -> np.ndarray:
         """The labels as numbers, by row number."""
+        if self._label_rows is None:
+            raise ValueError("This set has no labels; choose its rows with rows=...")
         labels = self._label_rows.by_row_number()
+        if labels.ndim > 2:
+            raise ValueError(f"The labels are {list(labels.shape)}, not [N] or one-hot [N, classes]; choose rows=...")
         return labels if labels.ndim == 1 else labels.argmax(axis=1)
 
     def update_hash(self, sha256: Any) -> None:
         """Feeds images and labels to the hash by row number, so that neither shuffling nor looking at them matters."""
-        images = self._image_rows.by_row_number()
-        if images.dtype == np.float32:
-            pixels = np.rint(images * np.float32(255)).astype(np.uint8)
-            if np.array_equal(_scaled(pixels), images):
-                images = pixels
-        sha256.update(np.ascontiguousarray(images).data)
-        sha256.update(self._classes.astype(np.uint8).data)
+        hash_images(sha256, self._image_rows)
+        if self._label_rows is not None:
+            hash_labels(sha256, self._label_rows.by_row_number())
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Returns everything that the coming batches depend on except the data: arrays for `set_state`."""
@@ -332,7 +338,19 @@ class DataSet:
         }
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Continues from where `get_state` was called."""
+        """Continues from where `get_state` was called.
+
+        Raises:
+            KeyError, ValueError: the state is not one of this data set.
+        """
+        mine = self.get_state()
+        if any(state[name].shape != mine[name].shape or state[name].dtype.kind not in "iu" for name in mine):
+            raise ValueError("its arrays have other shapes or types")
+        if not np.array_equal(np.sort(state["order"]), np.sort(mine["order"])):
+            raise ValueError("its order is not one of these rows")
+        (position, epochs), place = state["position"], state["generator"][-1]
+        if not (0 <= position <= len(state["order"]) and epochs >= 0 and 0 <= place <= len(mine["generator"]) - 1):
+            raise ValueError("its position is outside an epoch")
         self._set_order(state["order"].astype(np.int64))
         self._index_in_epoch, self._epochs_completed = (int(number) for number in state["position"])
         self._random_state.set_state(("MT19937", state["generator"][:-1], int(state["generator"][-1]), 0, 0.0))
@@ -401,10 +419,19 @@ def seed_generator(seed: int | None) -> np.random.RandomState:
     seeds it now if there is one, and `np.random.seed` can seed it at any time.
     """
     if seed is not None:
-        return _seeded(seed)
+        return _seeded(as_seed(seed))
     if (seed_of_graph := graph_seed()) is not None:
         np.random.seed(seed_of_graph % _SEEDS)
     return _NUMPY_GENERATOR
+
+
+def as_seed(seed: Any) -> int:
+    """Returns a seed as an `int`.
+
+    Raises:
+        TypeError: it is not a whole number.
+    """
+    return as_count(seed, "seed", minimum=-sys.maxsize)
 
 
 def _seeded(seed: int) -> np.random.RandomState:
@@ -428,13 +455,53 @@ def image_dtype(dtype: Any) -> np.dtype:
     return np.dtype(dtype)
 
 
-def _inverse(order: np.ndarray) -> np.ndarray:
-    """Returns where each row number is in `order`."""
-    places = np.zeros(order.max(initial=-1) + 1, np.int64)
-    places[order] = np.arange(len(order))
-    return places
+def _image_rows(images: np.ndarray, dtype: np.dtype) -> Rows:
+    mapped, scale = memory_map(images) is not None, dtype == np.float32
+    if scale and images.dtype != bool:
+        _warn_if_scaled(images[:_SAMPLE] if mapped else images)
+        release(images)
+    if images.dtype == bool and not (mapped and scale):
+        images = images * np.uint8(255)
+    if mapped:
+        return Rows(images, scale=scale)
+    if not scale:
+        return Rows(images, shown_in=np.arange(len(images)))
+    # A copy, because edits of `images` must not reach the caller's array.
+    return Rows(images.copy(), scale=True) if images.dtype == np.uint8 else Rows(scaled(images))
 
 
-def _scaled(images: np.ndarray) -> np.ndarray:
-    # Multiplied, not divided: the last bit is TensorFlow 1.15's.
-    return np.multiply(images, np.float32(1.0 / 255.0), dtype=np.float32)
+def _warn_if_scaled(images: np.ndarray) -> None:
+    brightest = images.max(initial=0)
+    if 0 < brightest <= 1:
+        warnings.warn(
+            f"The brightest pixel of these {images.dtype} images is {brightest}, but DataSet takes pixels from 0 to "
+            "255 and multiplies them by 1/255, which makes these almost black; multiply them by 255 first.",
+            stacklevel=4,
+        )
+
+
+def _label_rows(labels: np.ndarray, num_images: int) -> Rows:
+    if labels.shape[:1] != (num_images,):
+        raise ValueError(
+            f"There are {num_images} images but the labels are {list(labels.shape)}; pass one label per image."
+        )
+    return Rows(labels, shown_in=np.arange(num_images) if memory_map(labels) is None else None)
+
+
+def _as_random_state(random_state: Any) -> np.random.RandomState:
+    if isinstance(random_state, np.random.RandomState):
+        return random_state
+    return _seeded(as_count(random_state, "random_state", minimum=-sys.maxsize))
+
+
+def _chosen(row_numbers: np.ndarray, rows: Any) -> np.ndarray:
+    """Returns those of the row numbers that `rows` chooses, as `DataSet.part` describes."""
+    if not isinstance(rows, slice):
+        rows = as_array(rows, "rows")
+        rows = rows if rows.size else rows.astype(int)
+        if rows.ndim != 1 or rows.dtype.kind not in "iub":
+            raise TypeError(f"rows is {shown(rows)}; pass a slice, row numbers [n], or one truth value per image.")
+    try:
+        return row_numbers[rows]
+    except IndexError as error:
+        raise IndexError(f"rows does not fit the {len(row_numbers)} images to choose from ({error}).") from error

@@ -1,11 +1,16 @@
 """Reads the IDX format of MNIST's files (http://yann.lecun.com/exdb/mnist, "File formats")."""
 
 import gzip
+import hashlib
+import io
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from vae_tf1._checks import as_path
 
 # The four files of a data set.
 IDX_FILES = (
@@ -19,26 +24,40 @@ IDX_FILES = (
 _MAX_PAYLOAD = 2**29 + 2**27
 
 
-def read_idx_files(directory: Path) -> list[np.ndarray]:
-    """Reads the four files of a directory: uint8 images [N, rows, columns] and labels [N], first train, then test.
+def read_idx_files(paths: Sequence[Path]) -> tuple[list[np.ndarray], list[str]]:
+    """Reads the four files of a data set, in the order of `IDX_FILES`.
+
+    Args:
+        paths: of the files.
+
+    Returns:
+        uint8 images [N, rows, columns] and labels [N], first train, then test; and the SHA-256 of each file, taken of
+        the very bytes that were read, in case another process replaces the file.
 
     Raises:
         ValueError: a file is damaged, or two do not belong together.
+        OSError: a file can't be read.
     """
-    arrays = [read_idx(directory / name, dimensions=3 if "images" in name else 1) for name in IDX_FILES]
+    arrays, checksums = [], []
+    for path, name in zip(paths, IDX_FILES):
+        if path.stat().st_size > _MAX_PAYLOAD:
+            raise ValueError(f"{path} is larger than any data set of this kind; replace it.")
+        content = path.read_bytes()
+        checksums.append(hashlib.sha256(content).hexdigest())
+        arrays.append(_read(io.BytesIO(content), str(path), dimensions=3 if "images" in name else 1))
     for i in (0, 2):
         images, labels = arrays[i], arrays[i + 1]
         if len(images) != len(labels):
             raise ValueError(
-                f"{directory / IDX_FILES[i]} has {len(images)} images but {IDX_FILES[i + 1]} has {len(labels)} labels; "
+                f"{paths[i]} has {len(images)} images but {IDX_FILES[i + 1]} has {len(labels)} labels; "
                 "take both from the same source."
             )
     if arrays[0].shape[1:] != arrays[2].shape[1:]:
         raise ValueError(
-            f"The train images in {directory} are {arrays[0].shape[1:]} pixels "
+            f"The train images in {paths[0].parent} are {arrays[0].shape[1:]} pixels "
             f"but the test images {arrays[2].shape[1:]}; take both from the same source."
         )
-    return arrays
+    return arrays, checksums
 
 
 def read_idx(source: Any, dimensions: int) -> np.ndarray:
@@ -49,9 +68,18 @@ def read_idx(source: Any, dimensions: int) -> np.ndarray:
         dimensions: how many dimensions it must have: 3 for images, 1 for labels.
 
     Raises:
+        TypeError: `source` is neither a path nor a file.
         ValueError: it is damaged, or has another number of dimensions.
+        OSError: it can't be read.
     """
-    path = source if isinstance(source, str | Path) else source.name
+    if hasattr(source, "read"):
+        return _read(source, str(getattr(source, "name", "The file")), dimensions)
+    path = as_path(source, "the file")
+    with path.open("rb") as file:
+        return _read(file, str(path), dimensions)
+
+
+def _read(source: Any, path: str, dimensions: int) -> np.ndarray:
     header_bytes = 4 * (1 + dimensions)
     try:
         with gzip.open(source) as file:

@@ -1,13 +1,12 @@
 """Finds MNIST: in IDX files, prepared by tensorflow-datasets, by download; or else the built-in digits."""
 
+import contextlib
 import hashlib
 import importlib
 import logging
 import os
-import tempfile
-import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +14,9 @@ from typing import Any
 import filelock
 import numpy as np
 
+from vae_tf1._checks import as_path
 from vae_tf1._files import sha256_of
+from vae_tf1.data.download import UnreachableError, check_reachable, check_writable, download, maybe_download
 from vae_tf1.data.idx import IDX_FILES, read_idx_files
 
 MNIST_SHA256 = (
@@ -24,12 +25,14 @@ MNIST_SHA256 = (
     "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 )
+_PREPARED_SHA256 = (
+    "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16"  # of the four arrays, one after another
+)
 DATA_DIR = "VAE_TF1_DATA_DIR"  # environment variable
 MNIST_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"  # tensorflow-datasets uses the same mirror
 _MNIST_URLS = (MNIST_URL, "http://yann.lecun.com/exdb/mnist/")  # old programs name the second, which is gone
 BUILTIN_DIR = Path(__file__).parent / "digits"
-
-_REACH_SECONDS = 5.0
+_MANUAL = Path("downloads") / "manual"  # where tensorflow-datasets looks for files that were put there by hand
 
 
 def find_data(train_dir: Path, source: str, source_url: str) -> tuple[str, list[np.ndarray]]:
@@ -48,62 +51,71 @@ def find_data(train_dir: Path, source: str, source_url: str) -> tuple[str, list[
     if source_url not in _MNIST_URLS:
         _download_idx_files(source_url, train_dir)
     elif os.environ.get(DATA_DIR):
-        directories.append(Path(os.environ[DATA_DIR]).expanduser())
-    for directory in directories:
-        if (found := _read_present(directory, source)) is not None:
-            return found
+        directories.append(as_path(os.environ[DATA_DIR], DATA_DIR))
     try:
-        return "MNIST", _read_mnist(train_dir)
-    except _UnreachableError as error:
+        return _find_or_download(directories, source)
+    except UnreachableError as error:
+        missing = f"MNIST is not in {train_dir}"
+        for directory in directories[1:]:
+            missing += f", {DATA_DIR} names {directory}, which {'lacks it' if directory.is_dir() else 'does not exist'}"
         if source == "mnist":
-            raise ConnectionError(
-                f"MNIST is not in {train_dir}, and {error}; put the four IDX files there by hand."
-            ) from error
+            raise ConnectionError(f"{missing}, and {error}; put the four IDX files there by hand.") from error
         warnings.warn(
-            f"These are the built-in digits, NOT MNIST: MNIST is not in {train_dir}, and {error}. "
+            f"These are the built-in digits, NOT MNIST: {missing}, and {error}. "
             "Loss values are not comparable with MNIST's.",
             stacklevel=3,
         )
-        return "built-in digits", read_idx_files(BUILTIN_DIR)
+        return read_builtin_digits()
 
 
-def maybe_download(filename: str, work_directory: str | os.PathLike[str], source_url: str) -> str:
-    """Downloads `source_url` to `filename` in `work_directory` unless it exists, and returns its path.
+def _find_or_download(directories: list[Path], source: str) -> tuple[str, list[np.ndarray]]:
+    """Returns the name and the four arrays of the first data in the directories; downloads go to the first of these."""
+    partial = False  # whether a directory holds some of MNIST's files, so that no other data will do
+    for directory in directories:
+        found = _read_present(directory, "auto" if partial else source)
+        if found is not None and (found[0] == "MNIST" or not partial):
+            return found
+        partial = partial or (found is None and _has_some_files(directory))
+    if partial:
+        others = [*directories[1:], *(directory / _MANUAL for directory in directories)]
+        return "MNIST", _read_mnist_files(_fetch(directories[0], *others))
+    return "MNIST", _read_mnist(directories[0])
 
-    Raises:
-        OSError: the file can't be downloaded or written.
-    """
-    path = Path(work_directory).expanduser() / filename
-    if not path.exists():
-        _check_writable(path.parent)
-        try:
-            _check_reachable(source_url)
-            _download(source_url, path)
-        except _UnreachableError as error:
-            raise ConnectionError(f"{path} does not exist, and {error}; put it there by hand.") from error
-    return str(path)
+
+def read_builtin_digits() -> tuple[str, list[np.ndarray]]:
+    """Returns the name and the four arrays of the built-in digits."""
+    return "built-in digits", read_idx_files([BUILTIN_DIR / name for name in IDX_FILES])[0]
 
 
 def _read_present(directory: Path, source: str) -> tuple[str, list[np.ndarray]] | None:
-    """Returns the name and the four arrays of the data in the directory, or None if it has none."""
-    present = [name for name in IDX_FILES if (directory / name).is_file()]
-    if len(present) == len(IDX_FILES):
-        is_mnist = all(sha256_of(directory / name) == sha for name, sha in zip(IDX_FILES, MNIST_SHA256))
+    """Returns the name and the four arrays of the data in the directory, or None if it has none that is complete."""
+    paths = [directory / name for name in IDX_FILES]
+    if all(path.is_file() for path in paths):
+        arrays, checksums = read_idx_files(paths)
+        is_mnist = checksums == list(MNIST_SHA256)
         if source == "mnist" and not is_mnist:
             raise ValueError(
                 f"The IDX files in {directory} are not MNIST's (SHA-256); "
                 'replace them, or pass source="auto" to read what is there.'
             )
-        return ("MNIST" if is_mnist else f"IDX files in {directory}"), read_idx_files(directory)
-    if present:
-        missing = sorted(set(IDX_FILES) - set(present))
-        raise FileNotFoundError(
-            f"{directory} holds some of the four IDX files but not {', '.join(missing)}; add or remove files there."
-        )
-    manual = directory / "downloads" / "manual"
-    if any(directory.glob("mnist/*/dataset_info.json")) or all((manual / name).is_file() for name in IDX_FILES):
+        return ("MNIST" if is_mnist else f"IDX files in {directory}"), arrays
+    manual = all((directory / _MANUAL / name).is_file() for name in IDX_FILES)
+    if manual or any(directory.glob("mnist/*/dataset_info.json")):
         return "MNIST", _read_mnist(directory)
     return None
+
+
+def _has_some_files(directory: Path) -> bool:
+    """Whether the directory holds some of MNIST's four files; raises FileNotFoundError if they are other data's."""
+    present = [name for name in IDX_FILES if (directory / name).is_file()]
+    for name, sha256 in zip(IDX_FILES, MNIST_SHA256):
+        if name in present and sha256_of(directory / name) != sha256:
+            missing = ", ".join(sorted(set(IDX_FILES) - set(present)))
+            raise FileNotFoundError(
+                f"{directory} holds some of the four IDX files but not {missing}, and {name} is not MNIST's; "
+                "add the missing files, or remove the others."
+            )
+    return bool(present)
 
 
 def _download_idx_files(source_url: str, train_dir: Path) -> None:
@@ -112,18 +124,12 @@ def _download_idx_files(source_url: str, train_dir: Path) -> None:
         maybe_download(name, train_dir, f"{source_url.rstrip('/')}/{name}")
 
 
-class _UnreachableError(Exception):
-    """A download failed; the message is a clause that says why."""
-
-
 def _read_mnist(data_dir: Path) -> list[np.ndarray]:
     """Returns MNIST's four arrays as tensorflow-datasets prepares them, in the order of the original files.
 
     Where tensorflow-datasets can't be imported, they are read from these files.
     """
-    import tensorflow.compat.v1 as tf
-
-    manual = data_dir / "downloads" / "manual"
+    manual = data_dir / _MANUAL
     try:
         tfds = _import_tfds()
     except Exception as error:  # any library that it needs may raise anything
@@ -132,20 +138,26 @@ def _read_mnist(data_dir: Path) -> list[np.ndarray]:
             "without it.",
             flush=True,
         )
-        _fetch(manual)
-        return read_idx_files(manual)
-    builder = tfds.builder("mnist", data_dir=data_dir)
-    if not _is_prepared(builder):
-        _check_writable(data_dir)
+        return _read_mnist_files(_fetch(manual))
+    if not _is_prepared(tfds, data_dir):
+        check_writable(data_dir)
         with filelock.FileLock(data_dir / ".lock"):  # a second process waits, then reads what the first prepared
-            builder = tfds.builder("mnist", data_dir=data_dir)
-            if not _is_prepared(builder):
+            if not _is_prepared(tfds, data_dir):
                 _fetch(manual)
-                builder.download_and_prepare()
-    # A separate graph adds no operation to the caller's, and works in eager and in graph mode.
-    with tf.Graph().as_default():
-        train, test = tfds.as_numpy(builder.as_dataset(split=["train", "test"], batch_size=-1))
-    return [*_in_file_order(train, "train"), *_in_file_order(test, "test")]
+                tfds.builder("mnist", data_dir=data_dir).download_and_prepare()
+    return _read_prepared(tfds, data_dir)
+
+
+def _read_mnist_files(paths: list[Path]) -> list[np.ndarray]:
+    arrays, checksums = read_idx_files(paths)
+    for path, found, sha256 in zip(paths, checksums, MNIST_SHA256):
+        _check_mnist(path, found, sha256)
+    return arrays
+
+
+def _check_mnist(path: Path, found: str, sha256: str) -> None:
+    if found != sha256:
+        raise ValueError(f"{path} has the wrong SHA-256, so it is not MNIST's; delete it and try again.")
 
 
 def _import_tfds() -> ModuleType:
@@ -158,93 +170,60 @@ def _import_tfds() -> ModuleType:
         absl.disabled = disabled
 
 
-def _is_prepared(builder: Any) -> bool:
-    return builder.data_path.exists() and builder.is_prepared()  # is_prepared alone warns about a missing directory
+def _is_prepared(tfds: Any, data_dir: Path) -> bool:
+    with _damage_explained(data_dir):
+        builder = tfds.builder("mnist", data_dir=data_dir)
+        return builder.data_path.exists() and builder.is_prepared()  # is_prepared warns about a missing directory
 
 
-def _check_writable(data_dir: Path) -> None:
+def _read_prepared(tfds: Any, data_dir: Path) -> list[np.ndarray]:
+    import tensorflow.compat.v1 as tf
+
+    # A separate graph adds no operation to the caller's, and works in eager and in graph mode.
+    with _damage_explained(data_dir), tf.Graph().as_default():
+        builder = tfds.builder("mnist", data_dir=data_dir)
+        train, test = tfds.as_numpy(builder.as_dataset(split=["train", "test"], batch_size=-1))
+        arrays = [*_in_file_order(train, "train"), *_in_file_order(test, "test")]
+        if hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest() != _PREPARED_SHA256:
+            raise ValueError("other images than MNIST's")
+    return arrays
+
+
+@contextlib.contextmanager
+def _damage_explained(data_dir: Path) -> Iterator[None]:
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=data_dir):
-            pass
-    except OSError as error:
-        raise type(error)(
-            f"train_dir {data_dir} can't be written ({error.strerror}); pass another directory."
+        yield
+    except Exception as error:  # tensorflow-datasets, TensorFlow and Protocol Buffers each have errors of their own
+        raise ValueError(
+            f"What tensorflow-datasets prepared in {data_dir / 'mnist'} is damaged or incomplete "
+            f"({type(error).__name__}); delete that directory and read the data again."
         ) from error
 
 
-def _fetch(manual: Path) -> None:
-    """Downloads those of MNIST's four files that the directory lacks, and checks all four."""
-    files = list(zip(IDX_FILES, MNIST_SHA256))
-    missing = [(name, sha256) for name, sha256 in files if not (manual / name).is_file()]
+def _fetch(directory: Path, *others: Path) -> list[Path]:
+    """Returns the paths of MNIST's four files, after downloading to the first directory those that none has.
+
+    Raises:
+        UnreachableError: a download failed.
+        ValueError: a file in the first directory is not MNIST's.
+        OSError: the directory can't be written.
+    """
+    paths = []
+    for name, sha256 in zip(IDX_FILES, MNIST_SHA256):
+        paths.append(directory / name)
+        if paths[-1].is_file():
+            _check_mnist(paths[-1], sha256_of(paths[-1]), sha256)
+            continue
+        for path in (other / name for other in others):
+            if path.is_file() and sha256_of(path) == sha256:
+                paths[-1] = path
+    missing = [(path, sha256) for path, sha256 in zip(paths, MNIST_SHA256) if not path.is_file()]
     if missing:
-        _check_reachable(MNIST_URL)
-        _check_writable(manual)
-        for name, sha256 in missing:
-            _download(f"{MNIST_URL}{name}", manual / name, sha256)
-    for name, sha256 in files:
-        if sha256_of(manual / name) != sha256:
-            raise ValueError(f"{manual / name} has the wrong SHA-256, so it is not MNIST's; delete it and try again.")
-
-
-def _check_reachable(url: str) -> None:
-    """Waits at most 5 seconds for any response from the host; the environment's proxies are used.
-
-    Raises:
-        _UnreachableError: there was none.
-    """
-    import requests
-
-    outcomes: list[Exception | None] = []
-
-    def request() -> None:
-        try:
-            requests.head(url, timeout=_REACH_SECONDS, allow_redirects=False)
-            outcomes.append(None)
-        except Exception as error:  # whatever it is, the host gave no response
-            outcomes.append(error)
-
-    # In a thread, because the timeout of a connection does not cover the lookup of the host's name.
-    thread = threading.Thread(target=request, daemon=True)
-    thread.start()
-    thread.join(_REACH_SECONDS)
-    if not outcomes:
-        raise _UnreachableError(f"{url} did not answer within {_REACH_SECONDS:.0f} seconds")
-    if (error := outcomes[0]) is not None:
-        raise _UnreachableError(f"{url} can't be reached ({type(error).__name__})") from error
-
-
-def _download(url: str, path: Path, sha256: str | None = None) -> None:
-    """Downloads to `path`, which appears only when it is complete and has its checksum.
-
-    (tensorflow-datasets has no timeout, so it does not do this here.)
-
-    Raises:
-        _UnreachableError: the download failed; nothing is left of it.
-    """
-    import requests
-
-    part = path.with_suffix(".part")
-    retry = requests.adapters.Retry(3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504], raise_on_status=False)
-    try:
-        with requests.Session() as session:
-            session.mount(url, requests.adapters.HTTPAdapter(max_retries=retry))
-            with session.get(url, stream=True, timeout=_REACH_SECONDS) as response, part.open("wb") as file:
-                if not response.ok:
-                    raise _UnreachableError(f"{url} answers {response.status_code} {response.reason}")
-                for block in response.iter_content(2**16):
-                    file.write(block)
-        if sha256 is not None and sha256_of(part) != sha256:
-            raise _UnreachableError(f"the file from {url} is not MNIST's file: its SHA-256 differs")
-        part.replace(path)
-    except requests.RequestException as error:
-        raise _UnreachableError(f"{url} can't be downloaded ({type(error).__name__})") from error
-    except OSError as error:
-        raise type(error)(
-            f"{path} can't be written ({error.strerror or error}); make room there, or pass another directory."
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+        check_reachable(MNIST_URL)
+        check_writable(directory)
+        for path, sha256 in missing:
+            download(f"{MNIST_URL}{path.name}", path, sha256)
+    return paths
 
 
 def _in_file_order(rows: Mapping[str, np.ndarray], split: str) -> tuple[np.ndarray, np.ndarray]:

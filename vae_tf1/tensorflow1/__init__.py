@@ -31,5 +31,8 @@ def __dir__() -> list[str]:
     return sorted({*dir(_tf), "contrib", "examples"})
 
 
+__all__ = [name for name in __dir__() if not name.startswith("_")]  # of `from tensorflow import *`
+
+
 def load_ipython_extension(ipython) -> None:
     """Called by `%load_ext vae_tf1.tensorflow1`; importing this module has already done the work."""

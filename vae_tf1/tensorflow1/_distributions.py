@@ -36,7 +36,7 @@ def percentile(x, q, axis=None, interpolation=None, keep_dims=False, validate_ar
 def _modern(value):
     """TensorFlow's own distributions, alone or in a list, as tensorflow-probability's."""
     if isinstance(value, list | tuple):
-        return type(value)(map(_modern, value))
+        return type(value)([_modern(item) for item in value])
     if not isinstance(value, tf.distributions.Distribution) or isinstance(value, _tfd.Distribution):
         return value
     for ancestor in type(value).__mro__:

@@ -36,7 +36,8 @@ class Module(types.ModuleType):
         return [importlib.import_module(source) if isinstance(source, str) else source for source in self._sources]
 
     def __getattr__(self, name: str):
-        if name in ("python", "ops", self.__name__.rpartition(".")[2]):  # of contrib.learn.python.learn, for one
+        own_names = ("python", "ops", self.__name__.rpartition(".")[2])  # of contrib.learn.python.learn, for one
+        if name in own_names and self.__name__ != "tensorflow.python":
             return self
         if not name.startswith("__"):
             packages = self._packages()

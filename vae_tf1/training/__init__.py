@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from vae_tf1._checks import as_count, as_path
 from vae_tf1._files import FilePath
-from vae_tf1.data.data_set import Datasets
+from vae_tf1.data.data_set import DataSet, Datasets
 from vae_tf1.graph.noise import check_repeatable
 from vae_tf1.inputs import check_fed, input_arrays, training_arrays
 from vae_tf1.training import checkpoints, interrupts, reports
@@ -96,6 +96,8 @@ def train(
     arrays = training_arrays(vae, data.train)
     with interrupts.defer():  # an interrupt would leave a half-built program in the graph
         if compiled:
+            if callable(arrays):
+                raise ValueError("data.train is mapped from a file, which compiled=True cannot hold; train without it.")
             run = Run(sess, vae, data, batch_size, compiled_steps(sess, vae, arrays, batch_size), CHUNK)
         else:
             run = Run(sess, vae, data, batch_size, plain_steps(sess, vae, arrays))
@@ -127,6 +129,9 @@ def check_arguments(
             f"data is a {type(data).__name__}; pass the Datasets that read_data_sets returns, "
             "with its train, validation and test sets."
         )
+    for name, data_set in zip(data._fields, data):
+        if not isinstance(data_set, DataSet):
+            raise TypeError(f"data.{name} is a {type(data_set).__name__}; make the three sets of DataSet.")
     iterations, report_every = as_count(iterations, "iterations"), as_count(report_every, "report_every", 1)
     batch_size = as_count(batch_size, "batch_size", 1)
     if batch_size > data.train.num_examples:
@@ -138,7 +143,7 @@ def check_arguments(
             f"data.validation has {data.validation.num_examples} images, but a report shows {SHOWN_IMAGES}; "
             "read the data with a larger validation_size."
         )
-    labels = data.validation.labels[:SHOWN_IMAGES]
+    labels = None if data.validation.labels is None else data.validation.labels[:SHOWN_IMAGES]
     shown = data.validation.images[:SHOWN_IMAGES]
     if shown.ndim != 2 or shown.dtype != np.float32:
         raise ValueError(

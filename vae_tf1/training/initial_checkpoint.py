@@ -4,7 +4,7 @@ from pathlib import Path
 
 import tensorflow.compat.v1 as tf
 
-from vae_tf1._files import without_wildcards
+from vae_tf1._files import explain, without_wildcards
 from vae_tf1.training.checkpoints import MODEL
 
 
@@ -19,10 +19,12 @@ def restore_initial(sess: tf.Session, variables: list[tf.Variable], path: str) -
         # tf.train.latest_checkpoint would take the directory for a pattern, and not find "run [1]".
         state = tf.train.get_checkpoint_state(path)
         path = state.model_checkpoint_path if state else f"{path}/{MODEL}"
+    _check_files(Path(path))
     try:
-        there = tf.train.load_checkpoint(path).get_variable_to_shape_map()
+        with without_wildcards(Path(path)) as prefix:
+            there = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
     except (ValueError, tf.errors.OpError) as error:
-        raise ValueError(_unreadable(path, error)) from error
+        raise ValueError(_unreadable(path, explain(error))) from error
     trainable = {variable.op.name for variable in sess.graph.get_collection("trainable_variables")}
     weights = [variable for variable in variables if variable.op.name in trainable]
     fitting = {variable.op.name for variable in variables if there.get(variable.op.name) == variable.shape.as_list()}
@@ -36,9 +38,15 @@ def restore_initial(sess: tf.Session, variables: list[tf.Variable], path: str) -
         with sess.graph.as_default(), without_wildcards(Path(path)) as prefix:
             tf.train.Saver(variables if len(fitting) == len(variables) else weights).restore(sess, prefix)
     except (ValueError, tf.errors.OpError) as error:
-        raise ValueError(_unreadable(path, error)) from error
+        raise ValueError(_unreadable(path, explain(error))) from error
 
 
-def _unreadable(path: str, error: Exception) -> str:
-    reason = str(error).splitlines()[0]
+def _check_files(prefix: Path) -> None:
+    """Raises ValueError for a pipe in a file's place, for whose content TensorFlow would wait for ever."""
+    for path in prefix.parent.iterdir() if prefix.parent.is_dir() else ():
+        if path.name.startswith(prefix.name) and path.exists() and not path.is_file() and not path.is_dir():
+            raise ValueError(_unreadable(str(prefix), f"{path.name} is not a file"))
+
+
+def _unreadable(path: str, reason: str) -> str:
     return f"There is no readable checkpoint at {path} ({reason}); pass its path without .index or .data."

@@ -1,5 +1,7 @@
 """Training by one run of the graph per iteration."""
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -9,7 +11,7 @@ from vae_tf1.training.run import Steps
 from vae_tf1.vae import VAE, train_fetches
 
 
-def plain_steps(sess: tf.Session, vae: VAE, arrays: Arrays) -> Steps:
+def plain_steps(sess: tf.Session, vae: VAE, arrays: Arrays | Callable[[np.ndarray], Arrays]) -> Steps:
     """Steps that run the graph of `vae` once per iteration.
 
     Args:

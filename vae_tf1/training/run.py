@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vae_tf1._files import FilePath
+from vae_tf1._files import FilePath, explain
 from vae_tf1.data.data_set import Datasets
 from vae_tf1.graph.fingerprint import describe_computation
 from vae_tf1.graph.noise import NoiseStreams
@@ -136,10 +136,20 @@ class Run:
         return state, {**arrays, **self.data.get_state()}
 
     def set_state(self, done: int, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Restores the run to where it was when `state` was called, after `done` iterations."""
+        """Restores the run to where it was when `state` was called, after `done` iterations.
+
+        Raises:
+            ValueError: the state is not one of these data, or the session has drawn more noise already.
+        """
         self.done, self._losses = done, state["losses"]
         self._reports = reports.unpack(state["reports"], arrays)
-        self.data.set_state(arrays)
+        try:
+            self.data.set_state(arrays)
+        except (KeyError, ValueError) as error:
+            raise ValueError(
+                f"The checkpoint after {done} iterations does not fit the data ({explain(error)}); pass another "
+                "checkpoint_dir."
+            ) from error
         for noise in self._noise, self._noise_of_x_hat:
             noise.advance(state["noise"])
 
