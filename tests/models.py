@@ -1,4 +1,4 @@
-"""Models that are not the built-in one, for the tests of what takes any model."""
+"""Models other than the built-in one, for tests of the functions that take any model."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -37,12 +37,12 @@ def dropout_decode(z):
 
 
 def from_pieces(*, resource_variables=True, gaussian=False, bounded=False) -> vae_tf1.VAE:
-    """The README's pieces, put into a `VAE` by hand.
+    """Assembles a `VAE` by hand, from the pieces that the README uses.
 
     Args:
-        resource_variables: False makes variables as TensorFlow 1 did.
-        gaussian: with a likelihood that is not that of `negative_elbo`.
-        bounded: with a latent code that is not drawn from the Gaussian of `mu_logvar`.
+        resource_variables: False creates the reference variables of TensorFlow 1.
+        gaussian: True gives a Gaussian likelihood, which `negative_elbo` does not compute.
+        bounded: True gives a latent code that is not drawn from the Gaussian of `mu_logvar`.
     """
     x = tf.placeholder(tf.float32, [None, 784])
     with tf.variable_scope("my/encoder", use_resource=resource_variables):
@@ -85,7 +85,7 @@ MODELS = {
 
 
 def log_weights_by_hand(session, vae, images, num_samples, seed=0) -> np.ndarray:
-    """log p(x|z) + log p(z) - log q(z|x), [num_samples, N]: `vae.z` is fed, the rest is NumPy."""
+    """Computes log p(x|z) + log p(z) - log q(z|x), [num_samples, N], by feeding `vae.z`; the rest is NumPy."""
     mu, logvar = np.split(session.run(vae.mu_logvar, {vae.x: images}).astype(np.float64), 2, axis=1)
     random_state = np.random.RandomState(seed)
     log_weights = []

@@ -1,4 +1,4 @@
-"""What is built is what is trained, measured, resumed and exported, whoever built it."""
+"""The model that is built is the one that is trained, evaluated, resumed and exported, whatever it is."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_numbers_are_those_of_the_estimate_by_hand_and_of_the_exported_model(nam
         mu = np.split(session.run(vae.mu_logvar, {vae.x: images}), 2, axis=1)[0]
         expected_images = session.run(vae.x_dist.mean(), {vae.z: mu, vae.x: images})
     elbo = log_weights.mean(axis=0)
-    one_draw = log_weights.std(axis=0).max() / len(images) ** 0.5  # how far the mean of one draw an image goes
+    one_draw = log_weights.std(axis=0).max() / len(images) ** 0.5  # standard deviation of a mean of one draw per image
     assert evaluation.negative_elbo == pytest.approx(-elbo.mean(), abs=5 * one_draw)
     assert single == pytest.approx(elbo.mean(), abs=5 * one_draw)
     assert evaluation.negative_elbo == pytest.approx(evaluation.reconstruction + evaluation.kl_divergence)
@@ -95,7 +95,7 @@ def test_a_resumed_run_is_the_unbroken_one(name, compiled, tmp_path):
 
 
 def write_images(directory, rows, columns):
-    """Random images in four IDX files."""
+    """Writes random images and labels to four IDX files."""
     random_state = np.random.RandomState(0)
     for name, count in ("train", 5200), ("t10k", 30):
         images = random_state.randint(0, 256, [count, rows, columns], np.uint8)

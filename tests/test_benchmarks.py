@@ -1,4 +1,4 @@
-"""Tiny runs of the benchmarks, with the contenders that need no environment of their own."""
+"""Tiny runs of the benchmarks, with the contenders that run in this environment."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`build_vae`: what its arguments do, and the sentences that wrong ones get."""
+"""`build_vae`: what its arguments do, and which errors wrong ones raise."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_beta_may_be_a_schedule(graph, digits):
 
 
 def test_what_a_builder_adds_to_the_graphs_collections_is_trained(graph, digits):
-    """A penalty on the weights, a global step that the learning rate decays with, and an update of a moving average."""
+    """A penalty on the weights, a global step that decays the learning rate, and an update of a moving average."""
 
     def encoder(x):
         average = tf.get_variable("average", [], initializer=tf.zeros_initializer(), trainable=False)
@@ -70,7 +70,7 @@ def test_mistakes_of_the_builders(graph):
         build_vae(encoder=lambda x: tf.matmul(x, tf.ones([784, 7])))
     with tf.variable_scope("narrow"), pytest.raises(ValueError, match=r"one logit for each pixel"):
         build_vae(decode=lambda z: vae_tf1.decode(z, image_pixels=100))
-    build_vae()  # what is refused leaves nothing in the way of the right model
+    build_vae()  # the refused builds above must leave no variables in its way
 
 
 def test_building_twice_names_the_ways_out(graph):

@@ -1,4 +1,4 @@
-"""What the README promises: its code runs as it stands, and an old notebook runs with one line changed."""
+"""The README's promises: its code runs verbatim, and an old notebook runs with one line changed."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 DIGITS = ROOT / "vae_tf1" / "data" / "digits"
 
-# One line is changed, the first.
+# The first line is the changed one.
 NEW_IMPORTS = """
 from vae_tf1 import tensorflow1 as tf
 import numpy as np
@@ -81,7 +81,7 @@ def directory(tmp_path):
 def test_old_notebook_runs_with_one_line_changed(directory):
     said = run(NEW_IMPORTS + OLD_CELLS, directory)
     assert re.findall(r"Iteration (\d+): .* \(5, 784\) \(5, 10\)", said) == ["0", "100", "200"]
-    assert 100 < float(said.split("last")[1]) < 200  # from 600 at the start
+    assert 100 < float(said.split("last")[1]) < 200  # it starts at 600
 
 
 def readme_code() -> list[str]:
@@ -89,7 +89,7 @@ def readme_code() -> list[str]:
 
 
 def test_readme_code_runs(directory):
-    """Each block alone, that is with no name of another one, but in one process."""
+    """Each block runs without the names of the others, but in the same process."""
     blocks = readme_code()
     assert len(blocks) == 6
     programs = [block.replace("20_000", "20") for block in blocks]

@@ -1,4 +1,4 @@
-"""`log_likelihood` against cases that can be solved, and against tfp."""
+"""`log_likelihood` against cases with a known solution, and against tfp."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_more_samples_never_lower_the_mean(session, vae, digits):
 
 
 def test_exact_where_the_code_does_not_matter(session, vae, images):
-    """With decoder weights of zero, p(x) is a product of coins, whatever the posterior."""
+    """With decoder weights of zero, p(x) is a product of coin flips, for any posterior."""
     biases = np.random.RandomState(0).normal(size=784).astype(np.float32)
     assign(session, decoder__fc2__weights=0, decoder__fc2__biases=biases, encoder__fc2__weights=0)
     p = 1 / (1 + np.exp(-biases.astype(np.float64)))
@@ -65,7 +65,7 @@ def test_exact_where_the_code_does_not_matter(session, vae, images):
 
 
 def test_converges_where_one_dimension_of_the_code_matters(session, vae, images):
-    """Only z[0] reaches the decoder, so p(x) is an integral over one number, done here by a fine sum."""
+    """Only z[0] reaches the decoder, so p(x) is a one-dimensional integral, computed here as a fine sum."""
     fc1 = np.zeros([64, 128], np.float32)
     fc1[0, :64], fc1[0, 64:] = 1, -1
     fc2 = np.random.RandomState(0).normal(size=[128, 784], scale=0.03).astype(np.float32)
@@ -82,7 +82,7 @@ def test_converges_where_one_dimension_of_the_code_matters(session, vae, images)
 
 
 def test_the_weights_are_those_of_tfp(session, vae, images):
-    """Mean and spread of one-sample estimates are those of log-weights that tfp draws and computes."""
+    """One-sample estimates have the mean and the spread of log-weights that tfp draws and computes."""
     images = images[:3]
     weights = weights_of(session)
     mu, logvar = encode(weights, images.astype(np.float64))
@@ -126,7 +126,7 @@ def test_far_log_variances_and_logits_stay_finite(session, vae, images):
 
 
 def test_an_interrupt_does_not_wait_for_the_rest(session, vae, digits, monkeypatch):
-    """The progress bar is where it reaches the main thread; what is left would take hours."""
+    """The interrupt reaches the main thread in the progress bar; the remaining work would take hours."""
 
     def interrupt(self, count):
         raise KeyboardInterrupt

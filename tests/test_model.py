@@ -33,7 +33,7 @@ def session(graph):
 def weights_of(session) -> dict:
     session.run(tf.global_variables_initializer())
     weights = session.run({variable.op.name: variable for variable in tf.trainable_variables()})
-    # Biases start at zero, where a mistake with them would not show.
+    # Biases start at zero, which would hide mistakes.
     random_state = np.random.RandomState(0)
     for variable in tf.trainable_variables():
         if "biases" in variable.op.name:
@@ -146,7 +146,7 @@ def test_gradients_are_finite_differences_of_numpy(session, images):
 
     for variable, gradient in zip(variables, gradients):
         name = variable.op.name
-        # Along the gradient itself the derivative is its norm.
+        # The derivative in the direction of the gradient is its norm.
         direction = gradient / np.linalg.norm(gradient)
         up, down = ({**weights, name: weights[name] + step * direction} for step in (1e-6, -1e-6))
         np.testing.assert_allclose((loss(up) - loss(down)) / 2e-6, np.linalg.norm(gradient), rtol=1e-3, err_msg=name)
@@ -160,8 +160,8 @@ def test_train_step_is_adam(session, images):
     variables = tf.trainable_variables()
     gradients = session.run(tf.gradients(vae.loss, variables), feed)
     session.run(vae.train_step, feed)
-    # Kingma and Ba 2015, algorithm 1, first step: m_hat = g, v_hat = g^2; TensorFlow's epsilon is under the bias
-    # correction of v, so it counts 1 / sqrt(1 - beta2) times.
+    # Kingma and Ba 2015, algorithm 1, first step: m_hat = g, v_hat = g^2. TensorFlow adds epsilon before the bias
+    # correction of v, which scales it by 1 / sqrt(1 - beta2).
     epsilon = 1e-8 / np.sqrt(1 - 0.999)
     for variable, gradient, after in zip(variables, gradients, session.run(variables)):
         gradient = gradient.astype(np.float64)
@@ -177,7 +177,7 @@ def test_x_hat_is_a_sample_of_x_dist(session, images):
     mean = session.run(vae.x_dist.mean(), feed)
     samples = np.stack([session.run(vae.x_hat, feed) for _ in range(200)])
     assert set(np.unique(samples)) == {0, 1}
-    # The mean of 200 * 20 coins at each pixel; its standard deviation is at most 0.5 / sqrt(4000) = 0.008.
+    # The mean of 200 * 20 coin flips per pixel, with a standard deviation of at most 0.5 / sqrt(4000) = 0.008.
     np.testing.assert_allclose(samples.mean(axis=(0, 1)), mean.mean(axis=0), atol=0.05)
 
 
@@ -225,21 +225,3 @@ def test_noise_of_two_decoders_of_a_seeded_graph_differs(session):
     tf.set_random_seed(0)
     first, second = (vae_tf1.sample_latent(tf.zeros([3, 128])) for _ in range(2))
     assert not np.array_equal(*session.run([first, second]))
-
-
-# Importing
-
-
-def test_importing_changes_no_state_and_prints_nothing():
-    import os
-    import subprocess
-    import sys
-
-    program = (
-        "import os; before = dict(os.environ); import vae_tf1; assert dict(os.environ) == before;"
-        "import tensorflow as tf; assert tf.executing_eagerly();"
-        "assert tf.compat.v1.resource_variables_enabled(); assert not tf.compat.v1.get_default_graph().get_operations()"
-    )
-    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
-    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")

@@ -1,4 +1,4 @@
-"""The notebooks: what is committed, that it still runs, and that editing a cell takes effect."""
+"""The notebooks as committed, run again, and run with edited cells."""
 
 import re
 import subprocess
@@ -42,7 +42,7 @@ def errors_of(notebook) -> list[str]:
 
 
 def assert_clean(notebook):
-    """No stderr, no warning, no progress bar that is frozen in the middle."""
+    """Asserts that there is no stderr, no warning, and no unfinished progress bar."""
     assert [output for output in outputs(notebook) if output.get("name") == "stderr"] == []
     assert outputs(notebook, "application/vnd.jupyter.widget-view+json") == []
     assert "Warning" not in printed(notebook)
@@ -50,9 +50,9 @@ def assert_clean(notebook):
 
 @pytest.fixture(autouse=True)
 def kernel(tmp_path, monkeypatch):
-    """Kernels started here have no bars, no network, a backend that shows nothing, and built-in digits.
+    """Gives kernels no progress bars, no network, a backend without display, and the built-in digits.
 
-    The digits are placed as a user would place MNIST's files, and checkpoints are in a directory of the test.
+    The digits are where a user would place MNIST's files, and checkpoints are in a directory of the test.
     """
     monkeypatch.setenv("TQDM_DISABLE", "1")
     monkeypatch.setenv("MPLBACKEND", "Agg")  # as in many containers
@@ -62,7 +62,7 @@ def kernel(tmp_path, monkeypatch):
 
 
 def run(notebook, directory, *, around=lambda cell: [cell], **parameters):
-    """Runs a notebook with other parameters, and each code cell replaced by those that `around(cell)` gives."""
+    """Runs a notebook with other parameters, replacing each code cell by the cells of `around(cell)`."""
     cells = []
     for cell in notebook.cells:
         cells += around(cell) if cell.cell_type == "code" else [cell]
@@ -146,7 +146,7 @@ def test_pictures_of_the_readme_are_made_from_the_notebooks(tmp_path):
 
 # Run again
 
-# What the package's own functions give for the batches of the cells, compared with the losses of the cells.
+# Trains with the package's own functions on the batches of the cells, and compares the losses.
 COMPARISON = """
 data = input_data.read_data_sets(data_dir, seed=seed)
 with tf.Graph().as_default(), tf.Session(config=vae_tf1.session_config()) as session:
@@ -163,7 +163,7 @@ print("equal to the bit:", np.array_equal([loss for loss, *_ in losses[:100]], t
 
 
 def test_the_cells_and_the_package_are_the_same_model_and_run_twice(tmp_path, monkeypatch):
-    """Each cell comes twice, the training is interrupted the first time, and without data the digits step in."""
+    """Each cell runs twice, training is interrupted the first time, and the built-in digits replace missing data."""
 
     def twice(cell):
         if "for i in range(iterations)" not in cell.source:
@@ -173,7 +173,7 @@ def test_the_cells_and_the_package_are_the_same_model_and_run_twice(tmp_path, mo
 
     monkeypatch.delenv("VAE_TF1_DATA_DIR")
     notebook = read("vae_mnist")
-    # After the interrupt the data and the graph are made anew: a generator that has drawn batches does not go back.
+    # After the interrupt, read the data and build the graph again: a generator cannot take back its batches.
     again = ("mnist = input_data.read_data_sets", "tf.reset_default_graph()")
     graph = [cell for cell in notebook.cells if cell.source.startswith(again)]
     assert len(graph) == 2
@@ -191,12 +191,12 @@ def test_the_cells_and_the_package_are_the_same_model_and_run_twice(tmp_path, mo
     assert said.count("equal to the bit: True") == 2
     theirs, ours = re.findall(r"(\S+) nats from train, (\S+) from the cells", said)[-1]
     assert theirs == ours
-    assert "has all its 120 iterations already" in said  # of the last section, whose cell comes twice
+    assert "has all its 120 iterations already" in said  # printed by the last section, whose cell runs twice
     assert len(outputs(notebook, "image/png")) >= 2 + 2 + 1
 
 
 def test_an_edited_cell_takes_effect(tmp_path):
-    """The encoder and the graph are edited and run again in the same kernel, which gives other numbers."""
+    """Editing the encoder and running its cell and the graph again in the same kernel changes the numbers."""
     notebook = read("vae_mnist")
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     cells = cells[: next(i for i, cell in enumerate(cells) if "for i in range(iterations)" in cell.source) + 1]

@@ -1,9 +1,9 @@
-"""The numbers of TensorFlow 1.15.5, as `tf1_reference/` records them, come out here.
+"""The port reproduces the numbers of TensorFlow 1.15.5 that `tf1_reference/` records.
 
-Not to the bit: TensorFlow's `exp`, `log1p` and square root round differently today, and where that turns the sign of
-a gradient that is nearly zero, Adam takes a whole step the other way. Of runs with any seed, one in ten does so within
-100 iterations, the runs recorded whole not among them. TensorFlow 1.15.5 is no nearer to itself: with two threads
-instead of one, a quarter of its runs do.
+They are not identical in every bit: TensorFlow's `exp`, `log1p` and square root round differently today, and where
+rounding flips the sign of a gradient close to zero, Adam takes a whole step in the other direction. That happens within
+100 iterations with one seed in ten, but in none of the runs that are recorded whole. TensorFlow 1.15.5 does not agree
+better with itself: with two threads instead of one, it happens with a quarter of the seeds.
 """
 
 import base64
@@ -39,7 +39,7 @@ def data_of(name: str, request) -> vae_tf1.Datasets:
 
 
 def repeat(name: str, request) -> dict:
-    """What the recorded run did in its first 1000 iterations, done here; batches are drawn to its end."""
+    """Repeats the first 1000 iterations of the recorded run, and draws its batches to the end."""
     data, expected = data_of(name, request), record(name)
     batches, validation_batches, losses = hashlib.sha256(), hashlib.sha256(), []
     with tf.Graph().as_default() as graph, tf.Session(config=session_config()) as session:
@@ -79,7 +79,7 @@ def repeat(name: str, request) -> dict:
     ],
 )
 def run(request):
-    """A recorded run and its repetition here."""
+    """Returns a recorded run and its repetition."""
     return record(request.param), repeat(request.param, request)
 
 
@@ -105,7 +105,7 @@ def test_losses(run, first, tolerance):
 def test_first_reconstructions(run):
     expected, got = run
     x_hat = np.unpackbits(np.frombuffer(base64.b64decode(expected["first_x_hat"]), np.uint8)).reshape(5, 784)
-    # A probability that differs by rounding turns a pixel only where the noise falls between the two.
+    # Rounding of a probability changes a pixel only if the noise falls between the two values.
     assert (got["first_x_hat"] != x_hat).sum() <= 1
 
 
@@ -159,7 +159,7 @@ def test_next_batch(case):
 
 @pytest.mark.parametrize("i", range(40))
 def test_programs_that_reach_into_a_data_set(i):
-    """Edits in place, attributes that are set, and seeds of the graph and of NumPy act as in TensorFlow 1.15.5."""
+    """In-place edits, assigned attributes, and seeds of the graph and of NumPy act as in TensorFlow 1.15.5."""
 
     def new_data_set(images, labels, program):
         with tf.Graph().as_default():
@@ -175,7 +175,7 @@ def test_programs_that_reach_into_a_data_set(i):
 
 
 def on_ten_images(session, vae, images) -> dict:
-    """As `record.py` computes it: values for ten images with epsilon = 0, then five steps on a hundred."""
+    """Computes the same as `record.py`: values for ten images with epsilon = 0, then five steps on a hundred."""
     epsilon = tf.get_default_graph().get_tensor_by_name("decoder/random_normal:0")
     ten, hundred = binarize(images[:10]), binarize(images[:100])
     names = ["mu_logvar", "kl_divergence", "reconstruction"]
@@ -203,7 +203,7 @@ def test_checkpoint_of_tensorflow_1_gives_its_numbers(digits, resource_variables
 
 
 def train_a_little(session, vae, path):
-    """The checkpoint of this project that TensorFlow 1.15.5 has read: 20 iterations on the built-in digits, seed 1."""
+    """Writes the checkpoint that TensorFlow 1.15.5 has read: 20 iterations on the built-in digits, seed 1."""
     data = seeded_digits(1)
     for _ in train(session, vae, data, iterations=20):
         pass
@@ -222,7 +222,7 @@ def test_checkpoint_of_this_project_gave_tensorflow_1_the_same_numbers(digits, t
 
 
 def test_likelihoods_of_a_model_of_tensorflow_1_are_those_of_numpy(digits):
-    """Estimates of the same weights that share no code and no noise: a float64 loop over images, and this project's."""
+    """The package's estimates agree with a float64 loop over images, which shares no code and no noise with them."""
     images = binarize(digits.test.images)
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = build_vae()

@@ -1,13 +1,23 @@
-"""What TensorFlow prints at its start and on a mistake is held back."""
+"""Importing the package changes no state and prints nothing, and neither do mistakes, but for their one sentence."""
 
 import os
 import subprocess
 import sys
 
+import pytest
 
-def test_mistakes_come_without_tensorflows_own_messages():
-    program = """
-import vae_tf1, tensorflow.compat.v1 as tf
+IMPORT = """
+import os
+before = dict(os.environ)
+import vae_tf1
+assert dict(os.environ) == before
+import tensorflow.compat.v1 as tf
+assert tf.executing_eagerly()
+assert tf.resource_variables_enabled()
+assert not tf.get_default_graph().get_operations()
+print("imported")
+"""
+MISTAKES = """
 data = vae_tf1.read_data_sets("unused", source="builtin")
 with tf.Graph().as_default(), tf.Session(config=vae_tf1.session_config()) as sess:
     vae = vae_tf1.build_vae()
@@ -21,7 +31,20 @@ with tf.Graph().as_default(), tf.Session(config=vae_tf1.session_config()) as ses
     except ValueError as error:
         print(error)
 """
+
+
+@pytest.fixture(scope="module")
+def done() -> subprocess.CompletedProcess:
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    command = [sys.executable, "-c", IMPORT + MISTAKES]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_importing_changes_no_state_and_prints_nothing(done):
+    assert done.stderr == ""
+    assert done.stdout.startswith("imported\n")
+
+
+def test_mistakes_come_without_tensorflows_own_messages(done):
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(done.stdout.splitlines()) == 3
+    assert len(done.stdout.splitlines()) == 1 + 3

@@ -1,4 +1,4 @@
-"""A `VAE` whose tensors do not fit together, or do not fit the data, is refused in a sentence."""
+"""A `VAE` whose tensors do not fit together, or do not fit the data, raises an error of one sentence."""
 
 import pytest
 import tensorflow.compat.v1 as tf

@@ -80,7 +80,7 @@ def test_losses_are_plotted_over_iterations():
 
 
 def cell(ax, row: int, column: int, shape=(28, 28)) -> np.ndarray:
-    """The image at a place of a grid, without the line around it."""
+    """Returns one image of a grid, without the line around it."""
     (shown,) = ax.get_images()
     assert shown.get_clim() == (0, 1)
     assert ax.get_aspect() == 1
@@ -121,7 +121,7 @@ def test_a_grid_refuses_other_shapes_and_ranges(many):
 
 
 def test_latent_means_are_the_principal_components():
-    """Points that vary along two known directions come back as their coordinates, up to sign."""
+    """Points that vary along two known directions are plotted at their coordinates, up to sign."""
     random_state = np.random.RandomState(0)
     coordinates = random_state.normal(size=(100, 2)) * [5, 2]
     coordinates -= coordinates.mean(axis=0)

@@ -1,4 +1,4 @@
-"""What is built is what is installed: a wheel, in an environment and a directory that know nothing of this checkout."""
+"""The wheel, installed in fresh environments and used outside this checkout."""
 
 import re
 import shutil
@@ -21,7 +21,7 @@ def uv(*arguments, cwd):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
-    """A directory with the wheel and the sdist."""
+    """Builds the wheel and the sdist, and returns their directory."""
     directory = tmp_path_factory.mktemp("built")
     source = directory / "source"
     shutil.copytree(ROOT / "vae_tf1", source / "vae_tf1", ignore=shutil.ignore_patterns("__pycache__"))
@@ -54,7 +54,7 @@ def test_the_wheel_and_the_sdist_have_all_files_of_the_package(built):
 @pytest.mark.slow
 @pytest.mark.parametrize("tensorflow", ["2.18", "2.19", "2.20"])
 def test_the_wheel_beside_another_tensorflow_changes_nothing_that_is_there(built, tmp_path, tensorflow):
-    """As the README has it: with what is installed as constraints."""
+    """Installs as the README says, with the installed versions as constraints."""
 
     def pip(*arguments) -> str:
         command = [tmp_path / "environment" / "bin" / "python", "-m", "pip", *arguments]

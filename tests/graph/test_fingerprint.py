@@ -1,4 +1,4 @@
-"""A checkpoint of another model is refused, and the message says what differs."""
+"""A checkpoint of a different model is refused, and the error names the difference."""
 
 import json
 import re

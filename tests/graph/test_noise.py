@@ -1,4 +1,4 @@
-"""Noise that a model draws: repeated where that is possible, named where it is not."""
+"""A model's noise is repeated if that is possible, and otherwise named in an error."""
 
 import numpy as np
 import pytest
