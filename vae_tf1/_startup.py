@@ -9,13 +9,14 @@ import os
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 @contextlib.contextmanager
-def stderr_held_back():
+def stderr_held_back() -> Iterator[None]:
     """Captures what is written to file descriptor 2; it is replayed if the block raises."""
     if os.environ.get(LOG_LEVEL) == "0":
         yield

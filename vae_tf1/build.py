@@ -1,6 +1,8 @@
 """`build_vae`: the whole graph of the original notebook, put together from the pieces of `model`."""
 
 import functools
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
@@ -10,20 +12,21 @@ from vae_tf1.inputs import bernoulli_of
 from vae_tf1.tf1_seeds import use_tf1_seeds
 from vae_tf1.vae import VAE
 
+Distribution: TypeAlias = tfp.distributions.Distribution
 LATENT_DIMENSIONS = 64
 
 
 def build_vae(
     *,
-    seed=None,
-    encoder=model.encoder,
-    decode=model.decode,
-    prior=None,
-    beta=1.0,
-    optimizer=None,
-    hidden_units=128,
-    latent_dimensions=LATENT_DIMENSIONS,
-    image_pixels=784,
+    seed: int | None = None,
+    encoder: Callable[..., tf.Tensor] = model.encoder,
+    decode: Callable[..., model.Likelihood] = model.decode,
+    prior: Distribution | Callable[[], Distribution] | None = None,
+    beta: float | tf.Tensor = 1.0,
+    optimizer: tf.train.Optimizer | None = None,
+    hidden_units: int = 128,
+    latent_dimensions: int = LATENT_DIMENSIONS,
+    image_pixels: int = 784,
 ) -> VAE:
     """Builds the whole graph of the original notebook, in its scopes, in the current default graph.
 
@@ -100,7 +103,14 @@ def build_vae(
     )
 
 
-def _negative_elbo(x, mu_logvar, z, x_logits, x_dist, prior) -> tuple[model.NegativeElbo, dict[str, tf.Tensor]]:
+def _negative_elbo(
+    x: tf.Tensor,
+    mu_logvar: tf.Tensor,
+    z: tf.Tensor,
+    x_logits: tf.Tensor,
+    x_dist: Distribution,
+    prior: Distribution | None,
+) -> tuple[model.NegativeElbo, dict[str, tf.Tensor]]:
     """The negative ELBO, and the log-densities of a prior that is not N(0, I)."""
     if prior is None and bernoulli_of(x_dist) is not None:
         return model.negative_elbo(x_logits, x, mu_logvar), {}
@@ -121,12 +131,12 @@ def _negative_elbo(x, mu_logvar, z, x_logits, x_dist, prior) -> tuple[model.Nega
     return model.NegativeElbo(tf.reduce_mean(reconstruction + kl_divergence), reconstruction, kl_divergence), densities
 
 
-def _sum_to_rows(log_prob):
+def _sum_to_rows(log_prob: tf.Tensor) -> tf.Tensor:
     """[N] from log-densities [N] of whole rows, or [N, ...] of their parts."""
     return tf.reduce_sum(log_prob, axis=list(range(1, log_prob.shape.rank)))
 
 
-def _add_penalties(terms: model.NegativeElbo, beta, prefix: str):
+def _add_penalties(terms: model.NegativeElbo, beta: float | tf.Tensor, prefix: str) -> tf.Tensor:
     """The loss: the negative ELBO with its KL divergence weighted by `beta`, plus the regularization losses."""
     loss = terms.loss
     if tf.is_tensor(beta) or beta != 1:
@@ -141,7 +151,7 @@ def _inside(prefix: str) -> str:
     return rf"{prefix}(encoder|decoder)(_\d+)?/"
 
 
-def _check_arguments(beta, optimizer, hidden_units, image_pixels) -> None:
+def _check_arguments(beta: Any, optimizer: Any, hidden_units: Any, image_pixels: Any) -> None:
     if tf.executing_eagerly():
         raise RuntimeError(
             "build_vae builds a graph, but TensorFlow is executing eagerly here; "
@@ -158,7 +168,7 @@ def _check_arguments(beta, optimizer, hidden_units, image_pixels) -> None:
         )
 
 
-def _check_width_is_used(encoder, latent_dimensions) -> None:
+def _check_width_is_used(encoder: Callable[..., tf.Tensor], latent_dimensions: int) -> None:
     if encoder is not model.encoder and latent_dimensions != LATENT_DIMENSIONS:
         raise ValueError(
             f"latent_dimensions is {latent_dimensions}, but only the built-in encoder takes it; "
@@ -179,14 +189,14 @@ def _check_no_model_yet() -> str:
     return prefix
 
 
-def _checked_posterior(mu_logvar):
+def _checked_posterior(mu_logvar: Any) -> tf.Tensor:
     if not tf.is_tensor(mu_logvar) or mu_logvar.shape.rank != 2:
         returned = mu_logvar.shape if tf.is_tensor(mu_logvar) else type(mu_logvar).__name__
         raise TypeError(f"encoder returned {returned}; return one tensor, mu_logvar [N, 2 * D].")
     return mu_logvar
 
 
-def _checked_prior(prior):
+def _checked_prior(prior: Any) -> Distribution | None:
     if prior is not None and not isinstance(prior, tfp.distributions.Distribution):
         raise TypeError(
             f"prior is a {type(prior).__name__}; pass a distribution of tensorflow_probability, or a function that "
@@ -195,7 +205,7 @@ def _checked_prior(prior):
     return prior
 
 
-def _checked_likelihood(decoded, image_pixels: int):
+def _checked_likelihood(decoded: Any, image_pixels: int) -> model.Likelihood:
     if not isinstance(decoded, tuple | list) or len(decoded) != 2 or not tf.is_tensor(decoded[0]):
         raise TypeError("decode returned something other than the pair (x_logits, x_dist); return both.")
     x_logits, x_dist = decoded
@@ -213,7 +223,7 @@ def _checked_likelihood(decoded, image_pixels: int):
     return x_logits, x_dist
 
 
-def _sample_image(x_logits, x_dist):
+def _sample_image(x_logits: tf.Tensor, x_dist: Distribution) -> tf.Tensor:
     if not isinstance(x_dist, tfp.distributions.Bernoulli):
         return x_dist.sample()
     # x_dist.sample(), but tfp's would not take its noise from the seed as TensorFlow 1 did: white where noise < p.

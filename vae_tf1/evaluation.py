@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+from numpy.typing import ArrayLike
 
 from vae_tf1.measuring import MeasuredModel, is_standard
 from vae_tf1.vae import VAE
@@ -18,16 +19,16 @@ class Estimate(float):
 
     standard_error: float
 
-    def __new__(cls, mean: float, standard_error: float):
+    def __new__(cls, mean: float, standard_error: float) -> "Estimate":
         self = super().__new__(cls, mean)
         self.standard_error = standard_error
         return self
 
-    def __getnewargs__(self):
+    def __getnewargs__(self) -> tuple:
         return float(self), self.standard_error
 
     @classmethod
-    def of(cls, values) -> "Estimate":
+    def of(cls, values: ArrayLike) -> "Estimate":
         """From one value per image, [N], such as `log_likelihood` gives; of a single one the standard error is NaN."""
         values = np.asarray(values)
         if not values.size:
@@ -106,7 +107,7 @@ def _run_any(model: MeasuredModel, parts: list[slice], seed: int) -> list[list[n
         return [session.run(terms, {**model.feed(part), model.stream: [seed, part.start]}) for part in parts]
 
 
-def kl_per_dimension(mu_logvar) -> np.ndarray:
+def kl_per_dimension(mu_logvar: ArrayLike) -> np.ndarray:
     """KL(q(z_d|x) || N(0, 1)) for each dimension d, mean over images (Kingma and Welling 2014, appendix B).
 
     Args:

@@ -1,6 +1,7 @@
 """The log-likelihood of images, estimated with importance weights."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -81,7 +82,7 @@ def log_likelihood(
             return _in_threads(estimate, len(model), threads) - np.log(num_samples)
 
 
-def _in_threads(estimate, count: int, threads: int) -> np.ndarray:
+def _in_threads(estimate: Callable[[int], np.ndarray], count: int, threads: int) -> np.ndarray:
     """`estimate(first)` of each `_IMAGES` images, [count]; TensorFlow computes without Python's lock."""
     estimates = np.empty(count)
     disable = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's own switch, which its notebook bar overlooks
@@ -109,7 +110,9 @@ def _standard_frontier(vae: VAE, model: MeasuredModel) -> list[tf.Tensor]:
     return [vae.mu_logvar, vae.x, *others]
 
 
-def _standard_log_weights(model: MeasuredModel, given: Tiled, num_samples, stream, bernoulli: bool) -> tf.Tensor:
+def _standard_log_weights(
+    model: MeasuredModel, given: Tiled, num_samples: tf.Tensor, stream: tf.Tensor, bernoulli: bool
+) -> tf.Tensor:
     """log p(x|z) + log p(z) - log q(z|x) of `num_samples` draws of z for each of N images: [N, num_samples]."""
     vae = model.vae
     mu, logvar = (part[:, tf.newaxis] for part in tf.split(given[vae.mu_logvar], num_or_size_splits=2, axis=1))
@@ -126,7 +129,9 @@ def _standard_log_weights(model: MeasuredModel, given: Tiled, num_samples, strea
     return log_likelihood + 0.5 * tf.reduce_sum(tf.square(epsilon) + logvar - tf.square(z), axis=2)
 
 
-def _any_log_weights(model: MeasuredModel, given: Tiled, num_samples, stream, bernoulli: bool) -> tf.Tensor:
+def _any_log_weights(
+    model: MeasuredModel, given: Tiled, num_samples: tf.Tensor, stream: tf.Tensor, bernoulli: bool
+) -> tf.Tensor:
     """The same of the model's own draws of its latent variables, whatever its prior and posterior are."""
     vae = model.vae
     sources = [(tensor, tf.repeat(rows, num_samples, axis=0)) for tensor, rows in given.items()]
@@ -145,7 +150,7 @@ def _any_log_weights(model: MeasuredModel, given: Tiled, num_samples, stream, be
     return log_likelihood + tf.reshape(log_prior - log_posterior, [-1, num_samples])
 
 
-def _log_normal(z, mu, logvar) -> tf.Tensor:
+def _log_normal(z: tf.Tensor, mu: tf.Tensor | float, logvar: tf.Tensor | float) -> tf.Tensor:
     """log N(z; mu, diag(exp(logvar))), [N]."""
     return -0.5 * tf.reduce_sum(tf.square(z - mu) * tf.exp(-logvar) + logvar + np.log(2 * np.pi), axis=1)
 
@@ -211,14 +216,14 @@ def _has_bernoulli_pixels(model: MeasuredModel, session: tf.Session) -> bool:
     return all((np.abs(session.run(excess, {**model.feed(part), model.stream: [0, 0]})) < 0.01).all() for part in parts)
 
 
-def _log_likelihood_of(decoded, x, num_samples, bernoulli: bool) -> tf.Tensor:
+def _log_likelihood_of(decoded: tf.Tensor, x: tf.Tensor, num_samples: tf.Tensor, bernoulli: bool) -> tf.Tensor:
     """log p(x|z), [N, num_samples], from logits or from the reconstruction term."""
     if bernoulli:
         return _bernoulli_log_likelihood(decoded, x, num_samples)
     return -tf.reshape(decoded, [-1, num_samples])
 
 
-def _bernoulli_log_likelihood(x_logits, x, num_samples):
+def _bernoulli_log_likelihood(x_logits: tf.Tensor, x: tf.Tensor, num_samples: tf.Tensor | int) -> tf.Tensor:
     """log p(x|z) of [N * num_samples, P] logits and [N, P] images, at half the cost of a cross-entropy.
 
     log p(x|z) = sum_i x_i l_i - log(1 + exp(l_i)) = sum_i (x_i - 1/2) l_i - 1/2 |l_i| + log sigmoid(|l_i|), where the

@@ -21,6 +21,8 @@ import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 import tf_slim as slim
 
+Likelihood = tuple[tf.Tensor, tfp.distributions.Distribution]  # x_logits and p(x|z)
+
 
 class NegativeElbo(NamedTuple):
     """The negative ELBO and its two terms, in nats."""
@@ -30,7 +32,7 @@ class NegativeElbo(NamedTuple):
     kl_divergence: tf.Tensor  # [N]: KL(q(z|x) || N(0, I))
 
 
-def encoder(x, *, hidden_units=128, latent_dimensions=64):
+def encoder(x: tf.Tensor, *, hidden_units: int = 128, latent_dimensions: int = 64) -> tf.Tensor:
     """The approximate posterior q(z|x): a hidden layer of ReLUs, then means and log-variances side by side.
 
     Its second half is the logarithm of the variance because a layer's output can be any real number, while a
@@ -54,7 +56,7 @@ def encoder(x, *, hidden_units=128, latent_dimensions=64):
         return slim.fully_connected(hidden, 2 * latent_dimensions, activation_fn=None, scope="fc2")
 
 
-def sample_latent(mu_logvar):
+def sample_latent(mu_logvar: tf.Tensor) -> tf.Tensor:
     """One z per image from q(z|x), by the reparameterization trick (Kingma and Welling 2014, eq. 4).
 
     Args:
@@ -74,7 +76,7 @@ def sample_latent(mu_logvar):
     return mu + stddev * epsilon
 
 
-def decode(z, *, hidden_units=128, image_pixels=784):
+def decode(z: tf.Tensor, *, hidden_units: int = 128, image_pixels: int = 784) -> Likelihood:
     """The likelihood p(x|z): a hidden layer of ReLUs, then one Bernoulli distribution per pixel.
 
     The weights are created in the enclosing variable scope. To decode with existing weights, feed `vae.z`, or call
@@ -100,7 +102,7 @@ def decode(z, *, hidden_units=128, image_pixels=784):
     return x_logits, tfp.distributions.Bernoulli(logits=x_logits, dtype=tf.float32)
 
 
-def decoder(mu_logvar, *, hidden_units=128, image_pixels=784):
+def decoder(mu_logvar: tf.Tensor, *, hidden_units: int = 128, image_pixels: int = 784) -> Likelihood:
     """`decode(sample_latent(mu_logvar))`: from the parameters of q(z|x) to p(x|z).
 
     Args:
@@ -113,7 +115,7 @@ def decoder(mu_logvar, *, hidden_units=128, image_pixels=784):
     return decode(sample_latent(mu_logvar), hidden_units=hidden_units, image_pixels=image_pixels)
 
 
-def negative_elbo(x_logits, x, mu_logvar):
+def negative_elbo(x_logits: tf.Tensor, x: tf.Tensor, mu_logvar: tf.Tensor) -> NegativeElbo:
     """The negative evidence lower bound (Kingma and Welling 2014, eq. 3 and appendix B).
 
     Args:
@@ -132,18 +134,18 @@ def negative_elbo(x_logits, x, mu_logvar):
     return NegativeElbo(tf.reduce_mean(reconstruction + kl_divergence), reconstruction, kl_divergence)
 
 
-def cross_entropy(x_logits, x):
+def cross_entropy(x_logits: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """-log p(x|z) of black-and-white pixels, [N] in nats: -sum_i x_i log p_i + (1 - x_i) log(1 - p_i)."""
     return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=x_logits), 1)
 
 
-def kl_to_standard_gaussian(mu_logvar):
+def kl_to_standard_gaussian(mu_logvar: tf.Tensor) -> tf.Tensor:
     """KL(q(z|x) || N(0, I)), [N] in nats: -1/2 sum_d 1 + logvar_d - mu_d^2 - exp(logvar_d)."""
     mu, logvar = tf.split(mu_logvar, num_or_size_splits=2, axis=1)
     return -0.5 * tf.reduce_sum(1.0 + logvar - tf.square(mu) - tf.exp(logvar), 1)
 
 
-def optimizer(x_logits, x, mu_logvar):
+def optimizer(x_logits: tf.Tensor, x: tf.Tensor, mu_logvar: tf.Tensor) -> tf.Operation:
     """The operation that makes one Adam step (with its defaults: learning rate 0.001) down the negative ELBO.
 
     Args:
@@ -156,7 +158,9 @@ def optimizer(x_logits, x, mu_logvar):
         return minimize(negative_elbo(x_logits, x, mu_logvar).loss)
 
 
-def minimize(loss, optimizer=None, global_step=None):
+def minimize(
+    loss: tf.Tensor, optimizer: tf.train.Optimizer | None = None, global_step: tf.Variable | None = None
+) -> tf.Operation:
     """The operation that makes one step down `loss`, after all gradients have been computed from the same weights.
 
     Args:
@@ -168,7 +172,7 @@ def minimize(loss, optimizer=None, global_step=None):
     return (optimizer or tf.train.AdamOptimizer()).minimize(loss, global_step=global_step, gate_gradients=gate)
 
 
-def _check_encoder_arguments(x, latent_dimensions) -> None:
+def _check_encoder_arguments(x: tf.Tensor, latent_dimensions: int) -> None:
     if x.dtype != tf.float32 or x.shape.rank not in (2, None):
         raise ValueError(
             f"encoder takes float32 [N, pixels], but x is {x.dtype.name} {x.shape}; "
@@ -178,7 +182,7 @@ def _check_encoder_arguments(x, latent_dimensions) -> None:
         raise ValueError(f"latent_dimensions is {latent_dimensions}; pass 1 or more.")
 
 
-def _check_even_width(mu_logvar) -> None:
+def _check_even_width(mu_logvar: tf.Tensor) -> None:
     width = mu_logvar.shape[1]
     if width is not None and int(width) % 2:
         raise ValueError(
@@ -195,7 +199,7 @@ def _check_not_a_second_decoder() -> None:
         )
 
 
-def _check_one_logit_per_pixel(x_logits, x) -> None:
+def _check_one_logit_per_pixel(x_logits: tf.Tensor, x: tf.Tensor) -> None:
     if not x_logits.shape.is_compatible_with(x.shape):
         raise ValueError(
             f"x_logits is {x_logits.shape} but x is {x.shape}; the decoder needs one logit for each pixel of an image."

@@ -1,7 +1,7 @@
 """The `VAE` tuple: the tensors of one model, whether they fit together, and what they depend on."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -123,7 +123,7 @@ def clone_model(sess: tf.Session, vae: VAE) -> GraphClone:
     return GraphClone(sess)
 
 
-def check_images(vae: VAE, images) -> np.ndarray:
+def check_images(vae: VAE, images: Any) -> np.ndarray:
     """`images` as an array; raises TypeError or ValueError if they are not an array of the size that `vae` takes."""
     if tf.is_tensor(images) or np.asarray(images).dtype.kind not in "fiub":
         raise TypeError(

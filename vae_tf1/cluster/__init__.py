@@ -5,6 +5,8 @@
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,9 +31,9 @@ def train(
     batch_size: int = 100,
     report_every: int = 1_000,
     *,
-    checkpoint_dir,
-    initial_checkpoint=None,
-    log_dir=None,
+    checkpoint_dir: str | Path,
+    initial_checkpoint: str | Path | None = None,
+    log_dir: str | Path | None = None,
     patience: float = 600,
 ) -> Iterator[Report]:
     """Takes this process's part in training on a cluster, whose addresses and whose own role are in TF_CONFIG.
@@ -84,7 +86,17 @@ def _serve(cluster: Cluster, batch_size: int, patience: float) -> Iterator[Repor
     yield from ()
 
 
-def _train(cluster, build, data, batch_size, iterations, report_every, identity, files, patience) -> Iterator[Report]:
+def _train(
+    cluster: Cluster,
+    build: Build,
+    data: Datasets,
+    batch_size: int,
+    iterations: int,
+    report_every: int,
+    identity: dict[str, Any],
+    files: RunFiles,
+    patience: float,
+) -> Iterator[Report]:
     """The part of the chief, or of a worker, whom the chief tells which rows to train on, and where the noise is."""
     trains = {**identity, "iterations": iterations, "report_every": report_every}
     with joined(cluster, batch_size, trains, patience) as (mail, greetings):

@@ -8,13 +8,15 @@ import socket
 import subprocess
 import sys
 import time
+from typing import Any
 
 import tensorflow.compat.v1 as tf
 
 from vae_tf1 import build_vae, cluster, evaluate, read_data_sets, session_config
 from vae_tf1.cluster.machines import CHIEF, LOST, Cluster, Member
+from vae_tf1.cluster.replica import Synchronous
 from vae_tf1.training.initial_checkpoint import restore_initial
-from vae_tf1.vae import variables_of
+from vae_tf1.vae import VAE, variables_of
 
 
 def main() -> int:
@@ -50,8 +52,8 @@ def main() -> int:
     return 0
 
 
-def _run_one(data_dir: str, seed: int, **arguments) -> None:
-    def build(synchronous):
+def _run_one(data_dir: str, seed: int, **arguments: Any) -> None:
+    def build(synchronous: Synchronous) -> VAE:
         return build_vae(seed=seed, optimizer=synchronous(tf.train.AdamOptimizer()))
 
     job, _ = Cluster().me

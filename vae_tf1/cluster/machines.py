@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent import futures
 from typing import Any
 
@@ -146,7 +146,9 @@ class Mail:
 
 
 @contextlib.contextmanager
-def joined(cluster: Cluster, batch_size: int, greeting: Message, patience: float):
+def joined(
+    cluster: Cluster, batch_size: int, greeting: Message, patience: float
+) -> Iterator[tuple[Mail, list[Message]]]:
     """Takes part in the cluster: yields the mail of this process, and for the chief the greetings of all.
 
     Inside, this process exits if it loses another one, or fails; the chief alone raises errors, and tells the others.

@@ -8,8 +8,8 @@ from vae_tf1.cluster.machines import CHIEF, Cluster
 from vae_tf1.graph.noise import check_repeatable, reseed
 from vae_tf1.vae import VAE, check_vae, tensors_of, train_fetches
 
-# Builds the model in the default graph, with an optimizer made synchronous by the function that it is given.
-Build = Callable[[Callable[[tf.train.Optimizer], tf.train.Optimizer]], VAE]
+Synchronous = Callable[[tf.train.Optimizer], tf.train.Optimizer]
+Build = Callable[[Synchronous], VAE]  # builds the model in the default graph, its optimizer made synchronous
 
 
 def build_single(build: Build) -> VAE:
@@ -46,7 +46,11 @@ def _make_synchronous(optimizer: tf.train.Optimizer, replicas: int, is_chief: bo
     """
     update = optimizer.apply_gradients
 
-    def apply_gradients(grads_and_vars, global_step=None, name=None) -> tf.Operation:
+    def apply_gradients(
+        grads_and_vars: list[tuple[tf.Tensor, tf.Variable]],
+        global_step: tf.Variable | None = None,
+        name: str | None = None,
+    ) -> tf.Operation:
         gradients, variables = zip(*[pair for pair in grads_and_vars if pair[0] is not None])
         hand_in, means = [], []
         for gradient, variable in zip(tf.tuple(gradients), variables):  # all, before an update changes what one reads

@@ -375,7 +375,7 @@ class Datasets(namedtuple("Datasets", ["train", "validation", "test"])):
         self.seed = seed
         return self
 
-    def __getnewargs__(self):
+    def __getnewargs__(self) -> tuple:
         return *self, self.name, self.seed
 
     def part(self, *, labels: ArrayLike | None = None, rows: slice | ArrayLike | None = None) -> "Datasets":

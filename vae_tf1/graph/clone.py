@@ -101,7 +101,9 @@ class GraphClone:
                 "remove the operations that change variables in the forward pass."
             ) from error
 
-    def copy_distribution(self, distribution: tfp.distributions.Distribution, sources: Sources, name: str):
+    def copy_distribution(
+        self, distribution: tfp.distributions.Distribution, sources: Sources, name: str
+    ) -> tfp.distributions.Distribution:
         """A distribution whose parameters are rebuilt from other sources; see `copy`.
 
         Raises:
