@@ -62,9 +62,9 @@ def test_a_second_model_leaves_the_seeds_of_a_graph_alone(graph):
 def test_mistakes_of_the_builders(graph):
     with pytest.raises(ValueError, match="latent_dimensions is 0; pass 1 or more"):
         build_vae(latent_dimensions=0)
-    with pytest.raises(ValueError, match=r"encoder takes float32 \[N, pixels\], but x is float32 \(None, 28, 28\)"):
+    with pytest.raises(ValueError, match=r"x is float32 \(None, 28, 28\), not float32 \[N, pixels\]"):
         vae_tf1.encoder(tf.placeholder(tf.float32, [None, 28, 28]))
-    with pytest.raises(ValueError, match=r"but x is float64 \(3, 784\); cast it with tf\.cast"):
+    with pytest.raises(ValueError, match=r"x is float64 \(3, 784\), .*; cast it with tf\.cast"):
         vae_tf1.encoder(np.zeros([3, 784]))
     with tf.variable_scope("odd"), pytest.raises(ValueError, match="mu_logvar has 7 columns, but needs an even number"):
         build_vae(encoder=lambda x: tf.matmul(x, tf.ones([784, 7])))
@@ -104,7 +104,7 @@ def test_what_builders_return_is_checked(graph):
     with tf.variable_scope("width"), pytest.raises(ValueError, match=r"latent_dimensions is 10, .* 2 \* 10 columns"):
         build_vae(encoder=lambda x: x[:, :8], latent_dimensions=10)
     for wrong in {"beta": -1.0}, {"hidden_units": 0}, {"image_pixels": None}:
-        with pytest.raises(ValueError, match=f"{next(iter(wrong))} is .*; pass"):
+        with pytest.raises((TypeError, ValueError), match=f"{next(iter(wrong))} is .*; pass"):
             build_vae(**wrong)
     with tf.variable_scope("whole"):
         build_vae(beta=2)

@@ -5,6 +5,7 @@ import os
 import re
 import reprlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -12,12 +13,12 @@ import tensorflow.compat.v1 as tf
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a scheme of one letter would be a drive of Windows
 
 
-def as_count(value: object, name: str, minimum: int = 0) -> int:
+def as_count(value: object, name: str, minimum: int = 0, maximum: int | None = None) -> int:
     """A whole number of any integer type, NumPy's included, as an `int`.
 
     Raises:
         TypeError: it is not a whole number; True, False and 1.0 are not.
-        ValueError: it is less than `minimum`.
+        ValueError: it is less than `minimum` or greater than `maximum`.
     """
     try:
         count = operator.index(value)  # type: ignore[arg-type]
@@ -27,7 +28,23 @@ def as_count(value: object, name: str, minimum: int = 0) -> int:
         raise TypeError(f"{name} is {value}; pass a whole number.")
     if count < minimum:
         raise ValueError(f"{name} is {count}; pass {minimum} or more.")
+    if maximum is not None and count > maximum:
+        raise ValueError(f"{name} is {count}; pass at most {maximum}.")
     return count
+
+
+def as_sizes(**sizes: object) -> list[int]:
+    """Whole numbers of 1 or more, by name; raises as `as_count`."""
+    return [as_count(size, name, 1) for name, size in sizes.items()]
+
+
+def as_noise_seed(value: object, name: str = "seed") -> int:
+    """A seed of TensorFlow's stateless noise, which has 31 bits and a sign.
+
+    Raises:
+        TypeError, ValueError: as `as_count`.
+    """
+    return as_count(value, name, -(2**31), 2**31 - 1)
 
 
 def as_path(value: object, name: str) -> Path:
@@ -65,8 +82,32 @@ def as_array(value: object, name: str) -> np.ndarray:
     except Exception as error:  # ragged, or whatever the `__array__` of a foreign type raises
         raise TypeError(f"{name} is {shown(value)}, which is not an array of numbers; pass a NumPy array.") from error
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} has the dtype {array.dtype}; pass a NumPy array of real numbers.")
+        given = (
+            f"has the dtype {array.dtype}"
+            if type(value) in (np.ndarray, list, tuple)
+            else f"is a {type(value).__name__}"
+        )
+        raise TypeError(f"{name} {given}; pass a NumPy array of real numbers.")
     return array
+
+
+def as_rows(value: Any, name: str, columns: str) -> tf.Tensor:
+    """A float32 tensor with a row for each image.
+
+    Raises:
+        TypeError: it cannot be converted to a tensor.
+        ValueError: it has another dtype, or is not [N, columns].
+    """
+    try:
+        tensor = value if tf.is_tensor(value) else tf.convert_to_tensor(as_array(value, name))
+    except Exception as error:  # whatever the conversion of a foreign type raises
+        raise TypeError(f"{name} is {shown(value)}; pass a float32 tensor [N, {columns}].") from error
+    if tensor.dtype != tf.float32 or tensor.shape.rank not in (2, None):
+        raise ValueError(
+            f"{name} is {tensor.dtype.name} {tensor.shape}, not float32 [N, {columns}]; "
+            "cast it with tf.cast(..., tf.float32), and reshape it to one row per image."
+        )
+    return tensor
 
 
 def check_session(sess: tf.Session, graph: tf.Graph) -> None:

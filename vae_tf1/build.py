@@ -1,6 +1,9 @@
 """`build_vae`: the whole graph of the original notebook, put together from the pieces of `model`."""
 
 import functools
+import math
+import numbers
+import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -8,6 +11,7 @@ import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 
 from vae_tf1 import model
+from vae_tf1._checks import as_count, as_sizes, shown
 from vae_tf1.inputs import bernoulli_of
 from vae_tf1.tf1_seeds import use_tf1_seeds
 from vae_tf1.vae import VAE
@@ -56,12 +60,15 @@ def build_vae(
 
     Raises:
         RuntimeError: TensorFlow executes eagerly, so there is no graph to build in.
-        TypeError: `optimizer` is not a `tf.train.Optimizer`, `prior` or `x_dist` is not a distribution, or `encoder` or
-            `decode` does not return tensors.
-        ValueError: the graph already has such a model, `latent_dimensions` is given with a custom encoder, or what
-            `encoder` or `decode` returns does not fit.
+        TypeError: a size or `seed` is not a whole number, `optimizer` is not a `tf.train.Optimizer`, `prior` or
+            `x_dist` is not a distribution, or `encoder` or `decode` does not return tensors.
+        ValueError: a size is below 1, `beta` is not a number from 0, the graph already has such a model,
+            `latent_dimensions` is given with a custom encoder, or what `encoder` or `decode` returns does not fit.
     """
-    _check_arguments(beta, optimizer, hidden_units, image_pixels)
+    _check_arguments(beta, optimizer)
+    hidden_units, latent_dimensions, image_pixels = as_sizes(
+        hidden_units=hidden_units, latent_dimensions=latent_dimensions, image_pixels=image_pixels
+    )
     _check_width_is_used(encoder, latent_dimensions)
     prefix = _check_no_model_yet()
     if encoder is model.encoder:
@@ -69,7 +76,7 @@ def build_vae(
     if decode is model.decode:
         decode = functools.partial(decode, hidden_units=hidden_units, image_pixels=image_pixels)
     if seed is not None:
-        tf.set_random_seed(seed)
+        tf.set_random_seed(as_count(seed, "seed", -sys.maxsize))
 
     operations_before = len(tf.get_default_graph().get_operations())
     x = tf.placeholder(tf.float32, [None, image_pixels], name="x")
@@ -151,17 +158,14 @@ def _inside(prefix: str) -> str:
     return rf"{prefix}(encoder|decoder)(_\d+)?/"
 
 
-def _check_arguments(beta: Any, optimizer: Any, hidden_units: Any, image_pixels: Any) -> None:
+def _check_arguments(beta: Any, optimizer: Any) -> None:
     if tf.executing_eagerly():
         raise RuntimeError(
             "build_vae builds a graph, but TensorFlow is executing eagerly here; "
             "call it inside `with tf.Graph().as_default():`, or call tf.disable_v2_behavior() first."
         )
-    for name, size in ("hidden_units", hidden_units), ("image_pixels", image_pixels):
-        if size is None or size < 1:
-            raise ValueError(f"{name} is {size}; pass 1 or more.")
-    if not tf.is_tensor(beta) and beta < 0:
-        raise ValueError(f"beta is {beta}; pass 0 or more.")
+    if not tf.is_tensor(beta) and not (isinstance(beta, numbers.Real) and 0 <= float(beta) < math.inf):
+        raise ValueError(f"beta is {shown(beta)}; pass a number from 0, or a scalar tensor.")
     if optimizer is not None and not isinstance(optimizer, tf.train.Optimizer):
         raise TypeError(
             f"optimizer is a {type(optimizer).__name__}; pass a tf.train.Optimizer of tensorflow.compat.v1."

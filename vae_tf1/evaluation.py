@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from numpy.typing import ArrayLike
 
+from vae_tf1._checks import as_array, as_count, as_noise_seed
 from vae_tf1.measuring import MeasuredModel, is_standard
 from vae_tf1.vae import VAE
 
@@ -29,11 +30,19 @@ class Estimate(float):
 
     @classmethod
     def of(cls, values: ArrayLike) -> "Estimate":
-        """From one value per image, [N], such as `log_likelihood` gives; of a single one the standard error is NaN."""
-        values = np.asarray(values)
+        """From one value per image, [N], such as `log_likelihood` gives; of a single one the standard error is NaN.
+
+        Raises:
+            TypeError: `values` is not an array of real numbers.
+            ValueError: it is not [N], or is empty.
+        """
+        values = as_array(values, "values").astype(np.float64)
+        if values.ndim != 1:
+            raise ValueError(f"values is {list(values.shape)}; pass one value per image, [N].")
         if not values.size:
             raise ValueError("There is no value to estimate a mean from; evaluate at least one image.")
-        standard_error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+        with np.errstate(invalid="ignore"):  # an image of infinite loss has a mean, but no standard error
+            standard_error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else float("nan")
         return cls(float(values.mean()), float(standard_error))
 
     def __repr__(self) -> str:
@@ -75,12 +84,11 @@ def evaluate(
             `vae.mu_logvar` though `vae.log_posterior` is None, `vae.kl_divergence` is not the mean of log q(z|x) -
             log p(z), or an image's number depends on the others in its batch.
     """
+    batch_size, seed = as_count(batch_size, "batch_size", 1), as_noise_seed(seed)
     with tf.Graph().as_default():
         model = MeasuredModel(sess, vae, images, feed)
         if not len(model):
             raise ValueError("images has no row; pass at least one image to evaluate.")
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}; pass 1 or more.")
         run = _run_standard if is_standard(vae) else _run_any
         batches = run(model, [slice(i, i + batch_size) for i in range(0, len(model), batch_size)], seed)
     reconstruction, kl_divergence = (np.concatenate(term).astype(np.float64) for term in zip(*batches))
@@ -115,6 +123,15 @@ def kl_per_dimension(mu_logvar: ArrayLike) -> np.ndarray:
 
     Returns:
         float64 [D], in nats; its sum is the KL divergence of the negative ELBO.
+
+    Raises:
+        TypeError: `mu_logvar` is not an array of real numbers.
+        ValueError: it is not [N, 2 * D], has no row, or is not finite.
     """
-    mu, logvar = np.split(np.asarray(mu_logvar, np.float64), 2, axis=1)
+    mu_logvar = as_array(mu_logvar, "mu_logvar").astype(np.float64)
+    if not np.isfinite(mu_logvar).all():
+        raise ValueError("mu_logvar has values that are not finite; pass those of a model whose weights are.")
+    if mu_logvar.ndim != 2 or not len(mu_logvar) or mu_logvar.shape[1] % 2:
+        raise ValueError(f"mu_logvar is {list(mu_logvar.shape)}; pass [N, 2 * D] of at least one image.")
+    mu, logvar = np.split(mu_logvar, 2, axis=1)
     return 0.5 * (mu**2 + np.exp(logvar) - 1 - logvar).mean(axis=0)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm.auto import tqdm
 
+from vae_tf1._checks import as_count, as_noise_seed
 from vae_tf1.graph.noise import random_operations
 from vae_tf1.graph.walk import upstream_of
 from vae_tf1.inputs import bernoulli_of
@@ -49,10 +50,9 @@ def log_likelihood(
     Raises:
         TypeError, ValueError: as `evaluate`, or `num_samples` is below 1.
     """
+    num_samples, seed = as_count(num_samples, "num_samples", 1), as_noise_seed(seed)
     with tf.Graph().as_default():
         model = MeasuredModel(sess, vae, images, feed)
-        if num_samples < 1:
-            raise ValueError(f"num_samples is {num_samples}; pass 1 or more.")
         if not len(model):
             return np.empty(0)
         count, stream = tf.placeholder(tf.int32, []), model.stream

@@ -21,6 +21,8 @@ import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 import tf_slim as slim
 
+from vae_tf1._checks import as_rows, as_sizes
+
 Likelihood = tuple[tf.Tensor, tfp.distributions.Distribution]  # x_logits and p(x|z)
 
 
@@ -47,10 +49,11 @@ def encoder(x: tf.Tensor, *, hidden_units: int = 128, latent_dimensions: int = 6
         `mu_logvar`, float32 [N, 2 * D]: D means, then D log-variances.
 
     Raises:
-        ValueError: `x` is not float32 [N, P], or `latent_dimensions` is below 1.
+        TypeError: `x` is not a tensor, or a size not a whole number.
+        ValueError: `x` is not float32 [N, P], or a size is below 1.
     """
-    x = tf.convert_to_tensor(x)
-    _check_encoder_arguments(x, latent_dimensions)
+    x = as_rows(x, "x", "pixels")
+    hidden_units, latent_dimensions = as_sizes(hidden_units=hidden_units, latent_dimensions=latent_dimensions)
     with slim.arg_scope([slim.fully_connected], weights_initializer=tf.truncated_normal_initializer(0.0, 0.1)):
         hidden = slim.fully_connected(x, hidden_units, activation_fn=tf.nn.relu, scope="fc1")
         return slim.fully_connected(hidden, 2 * latent_dimensions, activation_fn=None, scope="fc2")
@@ -66,8 +69,10 @@ def sample_latent(mu_logvar: tf.Tensor) -> tf.Tensor:
         z, float32 [N, D], differentiable with respect to `mu_logvar`.
 
     Raises:
-        ValueError: the width of `mu_logvar` is odd.
+        TypeError: `mu_logvar` is not a tensor.
+        ValueError: it is not float32 [N, 2 * D].
     """
+    mu_logvar = as_rows(mu_logvar, "mu_logvar", "2 * D")
     _check_even_width(mu_logvar)
     mu, logvar = tf.split(mu_logvar, num_or_size_splits=2, axis=1)
     # exp(-87) is close to float32's smallest normal number; sqrt has no finite derivative at 0.
@@ -92,10 +97,13 @@ def decode(z: tf.Tensor, *, hidden_units: int = 128, image_pixels: int = 784) ->
         whose samples and mean are float32 [N, P] in [0, 1].
 
     Raises:
-        ValueError: the call is outside any scope in a graph that already has a decoder, whose weights would not be
-            reused.
+        TypeError: `z` is not a tensor, or a size not a whole number.
+        ValueError: `z` is not float32 [N, D], a size is below 1, or the call is outside any scope in a graph that
+            already has a decoder, whose weights would not be reused.
     """
+    z = as_rows(z, "z", "D")
     _check_not_a_second_decoder()
+    hidden_units, image_pixels = as_sizes(hidden_units=hidden_units, image_pixels=image_pixels)
     with slim.arg_scope([slim.fully_connected], weights_initializer=tf.truncated_normal_initializer(0.0, 0.1)):
         hidden = slim.fully_connected(z, hidden_units, activation_fn=tf.nn.relu, scope="fc1")
         x_logits = slim.fully_connected(hidden, image_pixels, activation_fn=None, scope="fc2")
@@ -127,8 +135,12 @@ def negative_elbo(x_logits: tf.Tensor, x: tf.Tensor, mu_logvar: tf.Tensor) -> Ne
         `NegativeElbo(loss [], reconstruction [N], kl_divergence [N])`, in nats.
 
     Raises:
-        ValueError: `x_logits` and `x` differ in shape.
+        TypeError: an argument is not a tensor.
+        ValueError: one has another dtype or shape, or `x_logits` and `x` differ in shape.
     """
+    x_logits, x = as_rows(x_logits, "x_logits", "pixels"), as_rows(x, "x", "pixels")
+    mu_logvar = as_rows(mu_logvar, "mu_logvar", "2 * D")
+    _check_even_width(mu_logvar)
     _check_one_logit_per_pixel(x_logits, x)
     reconstruction, kl_divergence = cross_entropy(x_logits, x), kl_to_standard_gaussian(mu_logvar)
     return NegativeElbo(tf.reduce_mean(reconstruction + kl_divergence), reconstruction, kl_divergence)
@@ -170,16 +182,6 @@ def minimize(
     """
     gate = tf.train.Optimizer.GATE_GRAPH  # otherwise a weight may change before another's gradient has read it
     return (optimizer or tf.train.AdamOptimizer()).minimize(loss, global_step=global_step, gate_gradients=gate)
-
-
-def _check_encoder_arguments(x: tf.Tensor, latent_dimensions: int) -> None:
-    if x.dtype != tf.float32 or x.shape.rank not in (2, None):
-        raise ValueError(
-            f"encoder takes float32 [N, pixels], but x is {x.dtype.name} {x.shape}; "
-            "cast it with tf.cast(x, tf.float32), and reshape it to one row per image."
-        )
-    if latent_dimensions < 1:
-        raise ValueError(f"latent_dimensions is {latent_dimensions}; pass 1 or more.")
 
 
 def _check_even_width(mu_logvar: tf.Tensor) -> None:

@@ -125,11 +125,7 @@ def clone_model(sess: tf.Session, vae: VAE) -> GraphClone:
 
 def check_images(vae: VAE, images: Any) -> np.ndarray:
     """`images` as an array; raises TypeError or ValueError if they are not an array of the size that `vae` takes."""
-    if tf.is_tensor(images) or np.asarray(images).dtype.kind not in "fiub":
-        raise TypeError(
-            f"images is a {type(images).__name__}; pass a NumPy array [N, pixels], such as mnist.test.images."
-        )
-    images = np.asarray(images)
+    images = _checks.as_array(images, "images")
     if images.ndim == 2 and images.shape[1] != vae.x.shape[1]:
         raise ValueError(
             f"images has {images.shape[1]} pixels per image but vae.x {vae.x.shape[1]}; "

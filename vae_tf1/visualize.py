@@ -5,7 +5,8 @@ and a long loop does not accumulate them.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from numpy.typing import ArrayLike
 
+from vae_tf1._checks import as_array, as_count, shown
 from vae_tf1.training.reports import Report
 
 # Ten colours that are distinguishable with any colour vision (Petroff 2021, "Accessible Color Sequences for Data
@@ -37,8 +39,10 @@ def visualize_row(image: ArrayLike, reconstruction: ArrayLike, img_width: int = 
         The figure.
 
     Raises:
+        TypeError: an argument is not an array of real numbers, or `img_width` is not a whole number.
         ValueError: the shapes differ or do not fit `img_width`, or a pixel is outside [0, 1].
     """
+    img_width = as_count(img_width, "img_width", 1)
     originals = _check_images(image, "image", img_width)
     reconstructions = _check_images(reconstruction, "reconstruction", img_width)
     if len(originals) != len(reconstructions):
@@ -46,24 +50,37 @@ def visualize_row(image: ArrayLike, reconstruction: ArrayLike, img_width: int = 
             f"image has {len(originals)} rows but reconstruction {len(reconstructions)}; "
             "pass one reconstruction per image."
         )
+    try:
+        colormap = plt.get_cmap(cmap)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f'cmap is {shown(cmap)}; pass the name of a colormap of matplotlib, such as "gray".'
+        ) from error
     height = max(len(originals), 1) * originals.shape[1] / img_width**2
     figure, axes = plt.subplots(1, 2, figsize=(2.3, 1.05 * height + 0.35), layout="constrained")
     for ax, column, title in zip(axes, (originals, reconstructions), ("Original", "Reconstruction")):
-        ax.imshow(column.reshape(-1, img_width), cmap=cmap, vmin=0, vmax=1)
+        ax.imshow(column.reshape(-1, img_width), cmap=colormap, vmin=0, vmax=1)
         ax.set_title(title, fontsize="medium")
         ax.set_axis_off()
     return _display(figure)
 
 
-def plot_losses(reports: Sequence[Report]) -> Figure:
+def plot_losses(reports: Iterable[Report]) -> Figure:
     """Plots the negative ELBO and its two terms over the iterations of a training run.
 
     Args:
-        reports: the `Report`s that `train` yielded.
+        reports: the `Report`s that `train` yielded; of the generator itself, all that it has still to yield.
 
     Returns:
         The figure.
+
+    Raises:
+        TypeError: `reports` has something else than `Report`s.
     """
+    reports = list(reports) if isinstance(reports, Iterable) else [reports]
+    for report in reports:
+        if not hasattr(report, "iteration"):
+            raise TypeError(f"reports has {shown(report)}; pass the reports that train yields.")
     iterations = [report.iteration for report in reports]
     figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
     for field, label, style in [
@@ -105,13 +122,15 @@ def visualize_grid(
         The figure.
 
     Raises:
-        ValueError: `images` is not [R, C, P], P does not fit `img_width`, or a pixel is outside [0, 1].
+        TypeError: `images` is not an array of real numbers, or `img_width` is not a whole number.
+        ValueError: `images` is not [R, C, P], P does not fit `img_width`, a pixel is outside [0, 1], or there is not
+            one label for each row or column.
     """
-    images = np.asarray(images)
-    if images.ndim != 3:
+    images = as_array(images, "images")
+    if images.ndim != 3 or not images.size:
         raise ValueError(f"images is {list(images.shape)}, not [rows, columns, pixels]; reshape it.")
     rows, columns, pixels = images.shape
-    width = img_width or math.isqrt(pixels)
+    width = math.isqrt(pixels) if img_width is None else as_count(img_width, "img_width", 1)
     if img_width is None and width**2 != pixels:
         raise ValueError(f"images has {pixels} pixels per image, which is not a square; pass img_width.")
     _check_images(images.reshape(-1, pixels), "images", width)
@@ -124,8 +143,11 @@ def visualize_grid(
     height = inches * grid.shape[0] / grid.shape[1] + 0.4 + 0.25 * (column_labels is not None) + 0.25 * bool(xlabel)
     figure, ax = plt.subplots(figsize=(inches + 0.4 * (row_labels is not None), height), layout="constrained")
     ax.imshow(grid, cmap="gray", vmin=0, vmax=1)
-    for axis, size, labels in (ax.yaxis, cell[0], row_labels), (ax.xaxis, cell[1], column_labels):
-        texts = [] if labels is None else [str(label) for label in labels]
+    for axis, name, count, size, labels in (
+        (ax.yaxis, "row", rows, cell[0], row_labels),
+        (ax.xaxis, "column", columns, cell[1], column_labels),
+    ):
+        texts = [] if labels is None else _texts(labels, f"{name}_labels", count)
         axis.set_ticks((np.arange(len(texts)) + 0.5) * size - 0.5, texts)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
@@ -140,17 +162,23 @@ def plot_latent_means(mu: ArrayLike, labels: ArrayLike) -> Figure:
 
     Args:
         mu: [N, D], the first half of `mu_logvar`; N at least 2.
-        labels: [N], integers from 0 to 9.
+        labels: [N], integers or strings.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: `mu` is not [N, D], or `labels` not [N].
+        TypeError: `mu` is not an array of real numbers.
+        ValueError: `mu` is not [N, D] with N and D of at least 2, is not finite or the same
+            for all images, or `labels` is not [N].
     """
-    mu, labels = np.asarray(mu, np.float64), np.asarray(labels)
-    if mu.ndim != 2 or labels.shape != mu.shape[:1]:
-        raise ValueError(f"mu is {list(mu.shape)} and labels {list(labels.shape)}; pass [N, D] and [N].")
+    mu, labels = as_array(mu, "mu").astype(np.float64), np.asarray(labels)
+    if mu.ndim != 2 or min(mu.shape) < 2 or labels.shape != mu.shape[:1]:
+        raise ValueError(
+            f"mu is {list(mu.shape)} and labels {list(labels.shape)}; pass [N, D] and [N], N and D of at least 2."
+        )
+    if not np.isfinite(mu).all() or not mu.std():
+        raise ValueError("mu is not finite or is the same for all images; plot the means of a trained model.")
     if mu.shape[1] == 2:
         x, y = mu.T
         axes = "z[0]", "z[1]"
@@ -164,8 +192,8 @@ def plot_latent_means(mu: ArrayLike, labels: ArrayLike) -> Figure:
             f"second principal component ({share[1]:.0%})",
         )
     figure, ax = plt.subplots(figsize=(7, 6), layout="constrained")
-    for label in np.unique(labels):
-        chosen, colour = labels == label, _COLOURS[label % len(_COLOURS)]
+    for number, label in enumerate(np.unique(labels)):
+        chosen, colour = labels == label, _COLOURS[number % len(_COLOURS)]
         ax.scatter(x[chosen], y[chosen], s=5, alpha=0.5, color=colour, linewidths=0)
         place = np.median(x[chosen]), np.median(y[chosen])
         circle = {"boxstyle": "circle", "facecolor": "white", "edgecolor": colour, "linewidth": 2}
@@ -188,8 +216,17 @@ def plot_kl_per_dimension(kl_divergence: ArrayLike, active_from: float = 0.1) ->
 
     Returns:
         The figure, whose title gives the number of active dimensions.
+
+    Raises:
+        TypeError: `kl_divergence` is not an array of real numbers.
+        ValueError: it is not [D], or not finite.
     """
-    kl_divergence = np.sort(np.asarray(kl_divergence))[::-1]
+    kl_divergence = as_array(kl_divergence, "kl_divergence")
+    if kl_divergence.ndim != 1 or not kl_divergence.size or not np.isfinite(kl_divergence).all():
+        raise ValueError(
+            f"kl_divergence is {shown(kl_divergence)}; pass the finite values [D] that kl_per_dimension returns."
+        )
+    kl_divergence = np.sort(kl_divergence)[::-1]
     active = int((kl_divergence >= active_from).sum())
     figure, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
     ax.bar(np.arange(len(kl_divergence)), kl_divergence, color=_COLOURS[0])
@@ -210,8 +247,17 @@ def _display(figure: Figure) -> Figure:
     return figure
 
 
+def _texts(labels: Any, name: str, count: int) -> list[str]:
+    if not isinstance(labels, Iterable):
+        raise TypeError(f"{name} is {shown(labels)}; pass a list of {count} labels.")
+    texts = [str(label) for label in labels]
+    if len(texts) != count:
+        raise ValueError(f"{name} has {len(texts)} labels; pass {count}, one for each.")
+    return texts
+
+
 def _check_images(images: ArrayLike, name: str, img_width: int) -> np.ndarray:
-    images = np.asarray(images)
+    images = as_array(images, name)
     if images.ndim != 2 or images.shape[1] == 0 or images.shape[1] % img_width:
         raise ValueError(
             f"{name} is {list(images.shape)}, not [N, {img_width} * height]; "

@@ -449,10 +449,13 @@ def image_dtype(dtype: Any) -> np.dtype:
     Raises:
         TypeError: it is another one.
     """
-    given, dtype = dtype, getattr(dtype, "as_numpy_dtype", dtype)
-    if dtype is None or dtype not in (np.float32, np.uint8, "float32", "uint8"):
-        raise TypeError(f"dtype is {given!r}; images are read as float32 or uint8.")
-    return np.dtype(dtype)
+    try:
+        found = None if dtype is None else np.dtype(getattr(dtype, "as_numpy_dtype", dtype))
+    except (TypeError, ValueError):
+        found = None
+    if found not in (np.dtype(np.float32), np.dtype(np.uint8)):
+        raise TypeError(f"dtype is {shown(dtype)}; images are read as float32 or uint8.")
+    return found
 
 
 def _image_rows(images: np.ndarray, dtype: np.dtype) -> Rows:
@@ -503,5 +506,5 @@ def _chosen(row_numbers: np.ndarray, rows: Any) -> np.ndarray:
             raise TypeError(f"rows is {shown(rows)}; pass a slice, row numbers [n], or one truth value per image.")
     try:
         return row_numbers[rows]
-    except IndexError as error:
+    except (IndexError, TypeError) as error:
         raise IndexError(f"rows does not fit the {len(row_numbers)} images to choose from ({error}).") from error

@@ -6,6 +6,8 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
+from vae_tf1._checks import as_sizes
+
 # batch_size * hidden_units from which an operation is split across threads: eight times the notebook's.
 _WORTH_SPLITTING = 8 * 100 * 128
 
@@ -26,7 +28,11 @@ def session_config(*, compiled: bool = False, batch_size: int = 100, hidden_unit
         compiled: for `train(compiled=True)`.
         batch_size: as of `train`.
         hidden_units: as of `build_vae`; of a model of your own, the width of its widest hidden layer.
+
+    Raises:
+        TypeError, ValueError: a number is not a whole one, or is below 1.
     """
+    batch_size, hidden_units = as_sizes(batch_size=batch_size, hidden_units=hidden_units)
     split = compiled or batch_size * hidden_units >= _WORTH_SPLITTING
     return tf.ConfigProto(
         intra_op_parallelism_threads=0 if split else 1,
