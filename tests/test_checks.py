@@ -68,8 +68,8 @@ def test_arrays_of_real_numbers_pass():
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (None, "dtype object"),
-        ("x", "dtype <U1"),
+        (None, "is a NoneType"),
+        ("x", "is a str"),
         ([[1], [1, 2]], "not an array of numbers"),
         (np.ones(3, complex), "dtype complex128"),
         (np.ma.masked_array([1, 2], [False, True]), "mask would be ignored"),
@@ -99,3 +99,12 @@ def test_sessions_that_can_run_nothing_are_refused(graph):
     session.close()
     with tf.train.MonitoredSession() as session:
         check_session(session, graph)
+
+
+def test_a_session_in_a_forked_process_would_never_end(monkeypatch):
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        tf.constant(1)
+        check_session(session, graph)
+        monkeypatch.setattr("os.getpid", lambda: -1)
+        with pytest.raises(RuntimeError, match=r'^This process was forked .*get_context\("spawn"\)\.$'):
+            check_session(session, graph)

@@ -110,21 +110,31 @@ def as_rows(value: Any, name: str, columns: str) -> tf.Tensor:
     return tensor
 
 
+_processes: set[int] = set()  # that have run a session, and so have TensorFlow's threads
+
+
 def check_session(sess: tf.Session, graph: tf.Graph) -> None:
     """Checks that a session can run a graph.
 
     Raises:
         TypeError: it is not a session.
         ValueError: it is closed, or runs another graph.
+        RuntimeError: this process was forked from one that had run a session.
     """
     if not isinstance(getattr(sess, "graph", None), tf.Graph) or not callable(getattr(sess, "run", None)):
         raise TypeError(f"sess is {shown(sess)}; pass an open tf.Session.")
+    if _processes and os.getpid() not in _processes:
+        raise RuntimeError(
+            "This process was forked from one that has run a TensorFlow session, whose threads it lacks, so a session "
+            'would never end here; start processes with multiprocessing.get_context("spawn").'
+        )
     if sess.graph is not graph:
         raise ValueError(
             "sess runs another graph than the one vae was built in; open it with tf.Session(graph=vae.x.graph)."
         )
     if is_closed(sess):
         raise ValueError("sess is closed; stay inside its `with` block, or open another tf.Session.")
+    _processes.add(os.getpid())
 
 
 def is_closed(sess: tf.Session) -> bool:
