@@ -195,6 +195,7 @@ def test_the_cells_and_the_package_are_the_same_model_and_run_twice(tmp_path, mo
     assert len(outputs(notebook, "image/png")) >= 2 + 2 + 1
 
 
+@pytest.mark.slow
 def test_an_edited_cell_takes_effect(tmp_path):
     """Editing the encoder and running its cell and the graph again in the same kernel changes the numbers."""
     notebook = read("vae_mnist")

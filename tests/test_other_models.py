@@ -15,10 +15,11 @@ from vae_tf1 import binarize, evaluate, export_saved_model, log_likelihood, sess
 # Has what XLA cannot compile: gradients of set_diag, and tf.cond around values that are differentiated.
 NOT_COMPILED = ("full_covariance", "batch_norm")
 each_model = pytest.mark.parametrize("name", OTHER_MODELS)
-_QUICK = ("vamp_prior", "two_layers", "gaussian_pixels", "conditional")
-some_models = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in _QUICK else pytest.mark.slow) for name in OTHER_MODELS]
-)
+
+
+def models_with(quick):
+    names = [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in OTHER_MODELS]
+    return pytest.mark.parametrize("name", names)
 
 
 def evaluation_mode(vae):
@@ -73,7 +74,7 @@ def test_numbers_are_those_of_the_model_run_by_hand(name, graph, digits):
     assert noise < 1
 
 
-@some_models
+@models_with(quick=["conditional"])
 def test_a_resumed_run_ends_as_a_whole_one_and_the_compiled_loop_trains_the_same_model(name, tmp_path):
     def run(iterations, **options):
         with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
@@ -93,7 +94,7 @@ def test_a_resumed_run_ends_as_a_whole_one_and_the_compiled_loop_trains_the_same
         assert report.loss == pytest.approx(expected.loss, abs=0.06 * scale)
 
 
-@some_models
+@models_with(quick=["vamp_prior", "two_layers", "gaussian_pixels", "conditional"])
 def test_what_is_exported_decodes_as_the_model_does(name, graph, digits, tmp_path):
     vae = OTHER_MODELS[name]()
     with tf.Session(config=session_config()) as session:

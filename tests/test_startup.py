@@ -48,3 +48,13 @@ def test_importing_changes_no_state_and_prints_nothing(done):
 def test_mistakes_come_without_tensorflows_own_messages(done):
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1 + 3
+
+
+def test_a_process_that_dies_at_the_import_says_why():
+    code = "import os, threading; threading.Timer(0.1, os.write, [2, b'from a thread\\n']).start(); import vae_tf1"
+    environment = {**os.environ, "TF_XLA_FLAGS": "--nonsense"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode != 0
+    thread, reason = done.stderr.splitlines()
+    assert thread == "from a thread"
+    assert "Unknown flag in TF_XLA_FLAGS: --nonsense" in reason

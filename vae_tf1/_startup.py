@@ -1,13 +1,14 @@
 """Imports TensorFlow without its start-up messages, and silences one warning that tf-slim causes.
 
 TensorFlow's C++ code writes these messages (CPU instructions, missing GPU) before it reads any setting, so they are
-captured at the file descriptor. To see them, set TF_CPP_MIN_LOG_LEVEL=0 or import TensorFlow first.
+filtered at the file descriptor. To see them, set TF_CPP_MIN_LOG_LEVEL=0 or import TensorFlow first.
 """
 
 import contextlib
 import os
+import shutil
+import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -15,25 +16,35 @@ from importlib.metadata import PackageNotFoundError, version
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
+# Messages of TensorFlow that say nothing about the program: progress, the processor's instructions, no GPU.
+_NOISE = (
+    r"^(WARNING: All log messages before absl::InitializeLog|To enable the following instructions:"
+    r"|([0-9-]+ [0-9:.]+: )?([IW][0-9 ]|E[0-9 ].*(cuda|cuInit|cuDNN|cuBLAS|cuFFT|computation_placer)))"
+)
+
+
 @contextlib.contextmanager
-def stderr_held_back() -> Iterator[None]:
-    """Captures what is written to file descriptor 2; it is replayed if the block raises."""
-    if os.environ.get(LOG_LEVEL) == "0":
-        yield
-        return
+def stderr_without_noise() -> Iterator[None]:
+    """Passes file descriptor 2 through `grep`, which drops TensorFlow's noise.
+
+    All other lines reach stderr: those of other threads, and the last words of a process that dies in the block.
+    """
     try:
-        stderr = os.dup(2)
+        stderr, grep = os.dup(2), shutil.which("grep")
     except OSError:  # stderr is closed
         yield
         return
-    with tempfile.TemporaryFile() as held_back:
-        os.dup2(held_back.fileno(), 2)
+    if grep is None or os.environ.get(LOG_LEVEL) == "0":
+        os.close(stderr)
+        yield
+        return
+    command = [grep, "--line-buffered", "-Ev", _NOISE]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stderr, env={"LC_ALL": "C"}) as filtered:
+        assert filtered.stdin is not None
+        os.dup2(filtered.stdin.fileno(), 2)
+        filtered.stdin.close()
         try:
             yield
-        except Exception:
-            held_back.seek(0)
-            os.write(stderr, held_back.read())
-            raise
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
@@ -60,7 +71,7 @@ def import_tensorflow() -> None:
     chosen = os.environ.get(LOG_LEVEL)
     os.environ[LOG_LEVEL] = chosen or "2"  # errors only
     try:
-        with stderr_held_back():
+        with stderr_without_noise():
             import tensorflow
 
             tensorflow.config.list_physical_devices()  # once in a process; without a GPU, CUDA complains on stderr

@@ -244,6 +244,7 @@ def test_other_data_does_not_complete_mnist(mnist_of_digits, host, tmp_path, mon
         IDX_FILES,
     )
     monkeypatch.setenv("VAE_TF1_DATA_DIR", str(tmp_path / "there"))
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets.public_api", None)  # which would look for MNIST itself
     assert read_data_sets(tmp_path / "there").name == f"IDX files in {tmp_path / 'there'}"
     for source in "auto", "mnist":
         assert read_data_sets(tmp_path / "here", source=source).name == "MNIST"
@@ -304,7 +305,8 @@ input_data.read_data_sets(sys.argv[2], source="mnist")
 """
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_stopped_in_the_middle(host, tmp_path, number):
     host.answers = ["well", "stall"]
     process = subprocess.Popen(

@@ -157,7 +157,7 @@ def test_checkpoints_are_written_as_often_as_asked(tmp_path, monkeypatch):
     assert written == [15]
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "compiled"])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["plain", "compiled"])
 def test_what_a_crash_between_checkpoints_loses_is_repeated(tmp_path, monkeypatch, compiled):
     kwargs = {"compiled": compiled, "checkpoint_every": 11}
     whole = run(tmp_path / "whole", **kwargs)

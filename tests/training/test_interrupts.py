@@ -102,7 +102,7 @@ HANDLERS = pytest.mark.parametrize("handler", [signal.default_int_handler, raise
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @HANDLERS
 @pytest.mark.parametrize(
-    ("part", "number"), [(0, 17), pytest.param(0, 1, marks=pytest.mark.slow)], ids=["every 17th line", "every line"]
+    ("part", "number"), [(0, 37), pytest.param(0, 1, marks=pytest.mark.slow)], ids=["every 37th line", "every line"]
 )
 def test_an_interrupt_at_any_line_of_saving_loses_nothing(tmp_path, monkeypatch, handler, part, number):
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
