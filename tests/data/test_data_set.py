@@ -251,8 +251,8 @@ def masked(array):
         (GREY.astype(object), LABELS, "images has the dtype object; pass"),
         (GREY.astype(complex), LABELS, "images has the dtype complex128; pass"),
         (GREY, LABELS.astype(str), "labels has the dtype <U21; pass"),
-        (None, LABELS, "images has the dtype object; pass"),
-        ("digits.npy", LABELS, "images has the dtype <U10; pass"),
+        (None, LABELS, "images is a NoneType; pass"),
+        ("digits.npy", LABELS, "images is a str; pass"),
         ([[1, 2], [3]], LABELS, "images is .*, which is not an array of numbers"),
     ],
 )
