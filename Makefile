@@ -56,6 +56,7 @@ bench: $(READY)  ## Measure this project and its peers side by side, and write t
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/variations.py
+	$(BIN)/python benchmarks/likelihood.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/cluster.py
 

@@ -37,7 +37,7 @@ def measure(batch_size: int, hidden_units: int, names: list[str], rounds: int, s
     with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
         path = Path(temporary) / "data.npz"
         write_data(path, rounds, per_round, batch_size, hidden_units)
-        workers = start_workers(names, path, stack)
+        workers = start_workers({name: CONTENDERS[name] for name in names}, path, stack)
         rates: dict[str, list[float]] = {name: [] for name in workers}
         for begin in range(1, 1 + rounds * per_round, per_round):
             for name, worker in workers.items():

@@ -68,8 +68,7 @@ class Result(NamedTuple):
 class Worker:
     """The process of one contender."""
 
-    def __init__(self, name: str, data: Path, stack: contextlib.ExitStack):
-        contender = CONTENDERS[name]
+    def __init__(self, name: str, contender: Contender, data: Path, stack: contextlib.ExitStack):
         self._name = name
         self._log = stack.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115 (it is entered)
         # TensorFlow 2, imported here, sets TF2_BEHAVIOR, which TensorFlow 1.15 would obey.
@@ -157,12 +156,12 @@ def write_data(path: Path, rounds: int, per_round: int, batch_size: int = BATCH_
     return data.name
 
 
-def start_workers(names: list[str], data: Path, stack: contextlib.ExitStack) -> dict[str, Worker]:
+def start_workers(contenders: dict[str, Contender], data: Path, stack: contextlib.ExitStack) -> dict[str, Worker]:
     """Starts the contenders that are available and runs their first iteration, which compiles, before any round."""
     workers = {}
-    for name in names:
+    for name, contender in contenders.items():
         try:
-            workers[name] = Worker(name, data, stack)
+            workers[name] = Worker(name, contender, data, stack)
         except (LookupError, OSError) as error:
             print(f"Skipping {name}: {error}.", flush=True)
     for worker in workers.values():
@@ -175,7 +174,7 @@ def measure(names: list[str], rounds: int, per_round: int) -> tuple[dict[str, Re
     with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
         path = Path(temporary) / "data.npz"
         data_name = write_data(path, rounds, per_round)
-        workers = start_workers(names, path, stack)
+        workers = start_workers({name: CONTENDERS[name] for name in names}, path, stack)
         rates: dict[str, list[float]] = {name: [] for name in workers}
         for number in range(rounds):
             begin = 1 + number * per_round

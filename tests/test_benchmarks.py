@@ -46,6 +46,13 @@ def test_variations(tmp_path):
 
 
 @pytest.mark.slow
+def test_likelihood(tmp_path):
+    names = ["`log_likelihood`, the built-in model", "`log_likelihood`, densities of its own"]
+    said = run("likelihood.py", "--rounds", "1", "--images", "20", "--only", *names, out=tmp_path)
+    assert all(f"| {name} | " in said for name in names)
+
+
+@pytest.mark.slow
 def test_startup(tmp_path):
     assert "| draw its reconstructions | " in run("startup.py", "--rounds", "1", out=tmp_path)
 

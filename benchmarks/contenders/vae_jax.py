@@ -82,7 +82,27 @@ def make(data, *, scan):
     def test():
         return jax.jit(loss_fn)(state[0], worker.binarize(data.test), jax.random.key(1))
 
-    return train, test
+    @jax.jit
+    def log_weights(params, x, key):  # of 100 samples for each image
+        encoded = dense(params["enc2"], jax.nn.relu(dense(params["enc1"], x)))
+        mu, logvar = jnp.split(encoded[:, None], 2, axis=2)
+        epsilon = jax.random.normal(key, (len(x), 100, 64))
+        z = mu + jnp.exp(0.5 * logvar) * epsilon
+        logits = dense(params["dec2"], jax.nn.relu(dense(params["dec1"], z)))
+        reconstruction = optax.sigmoid_binary_cross_entropy(logits, x[:, None]).sum(axis=2)
+        return 0.5 * jnp.sum(epsilon**2 + logvar - z**2, axis=2) - reconstruction
+
+    def likelihood(images, samples):
+        estimates, run = [], 0
+        for i in range(0, images, 20):
+            x, parts = worker.binarize(data.test[i : i + 20]), []
+            for _ in range(samples // 100):
+                parts.append(log_weights(state[0], x, jax.random.fold_in(key, run)))
+                run += 1
+            estimates.append(jax.nn.logsumexp(jnp.concatenate(parts, axis=1), axis=1) - jnp.log(samples))
+        return np.concatenate(estimates)
+
+    return train, test, likelihood
 
 
 if __name__ == "__main__":

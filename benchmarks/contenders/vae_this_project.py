@@ -1,4 +1,7 @@
-"""This project's plain or compiled loop. Its own reader draws the batches that the other contenders are given."""
+"""This project's plain or compiled loop, or the plain loop with a prior given as a distribution.
+
+Its own reader draws the batches that the other contenders are given.
+"""
 
 import os
 import sys
@@ -14,14 +17,17 @@ with np.load(sys.argv[1]) as arrays:
 
 import vae_tf1  # before TensorFlow, whose messages it holds back  # isort: skip
 import tensorflow.compat.v1 as tf
+import tensorflow_probability as tfp
 import worker
 
 
-def make(data, *, compiled):
+def make(data, *, mode):
     tf.disable_v2_behavior()
     mnist = vae_tf1.read_data_sets(data.train_dir, seed=data.seed)
     batch_size, hidden_units = data.rows.shape[1], data.hidden_units
-    vae = vae_tf1.build_vae(seed=0, hidden_units=hidden_units)
+    prior = tfp.distributions.MultivariateNormalDiag(tf.zeros([64]), tf.ones([64])) if mode == "densities" else None
+    vae = vae_tf1.build_vae(seed=0, hidden_units=hidden_units, prior=prior)
+    compiled = mode == "compiled"
     config = vae_tf1.session_config(compiled=compiled, batch_size=batch_size, hidden_units=hidden_units)
     sess = tf.Session(config=config)
     reports = vae_tf1.train(sess, vae, mnist, len(data.rows), batch_size, data.per_round, compiled=compiled)
@@ -29,8 +35,13 @@ def make(data, *, compiled):
     def train(first, last):
         assert next(reports).iteration == last - 1
 
-    return train, lambda: vae_tf1.evaluate(sess, vae, worker.binarize(data.test)).negative_elbo
+    test = worker.binarize(data.test)
+    return (
+        train,
+        lambda: vae_tf1.evaluate(sess, vae, test).negative_elbo,
+        lambda images, samples: vae_tf1.log_likelihood(sess, vae, test[:images], samples),
+    )
 
 
 if __name__ == "__main__":
-    worker.serve(partial(make, compiled=sys.argv[2] == "compiled"))
+    worker.serve(partial(make, mode=sys.argv[2]))

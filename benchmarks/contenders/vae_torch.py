@@ -1,5 +1,6 @@
 """The same model in PyTorch: eager with fused Adam, or with forward and backward under `torch.compile`."""
 
+import math
 import sys
 from functools import partial
 
@@ -51,7 +52,22 @@ def make(data, *, compiled):
     def test():
         return vae(torch.from_numpy(worker.binarize(data.test)))
 
-    return train, test
+    @torch.no_grad()
+    def likelihood(images, samples):
+        estimates = []
+        for x in torch.from_numpy(worker.binarize(data.test[:images])).split(20):
+            mu, logvar = vae.encoder(x)[:, None].chunk(2, dim=2)
+            log_weights = []
+            for _ in range(samples // 100):
+                epsilon = torch.randn(len(x), 100, 64)
+                z = mu + torch.exp(0.5 * logvar) * epsilon
+                logits = vae.decoder(z)
+                terms = binary_cross_entropy_with_logits(logits, x[:, None].expand_as(logits), reduction="none")
+                log_weights.append(0.5 * (epsilon**2 + logvar - z**2).sum(dim=2) - terms.sum(dim=2))
+            estimates.append(torch.cat(log_weights, 1).logsumexp(1) - math.log(samples))
+        return torch.cat(estimates).numpy()
+
+    return train, test, likelihood
 
 
 if __name__ == "__main__":

@@ -38,20 +38,23 @@ def binarize(images):
 def serve(make):
     """Executes the commands on standard input until it is closed, and prints one number for each.
 
-    "train FIRST LAST" runs these iterations and prints the seconds that they took. "test" prints the negative ELBO of
-    the test images in nats, and "memory" the peak memory of the process in MB.
+    "train FIRST LAST" runs these iterations, and "likelihood IMAGES SAMPLES" estimates the log-likelihoods of the first
+    test images; both print the seconds that they took. "test" prints the negative ELBO of the test images in nats, and
+    "memory" the peak memory of the process in MB.
 
     Args:
-        make: a function of `Data` that returns two functions, `train(first, last)` and `test()`.
+        make: a function of `Data` that returns the functions `train(first, last)` and `test()`, and of those contenders
+            that have it `likelihood(images, samples)`.
     """
     answers, sys.stdout = sys.stdout, sys.stderr
-    train, test = make(Data(sys.argv[1]))
+    train, test, *likelihood = make(Data(sys.argv[1]))
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
         command, *numbers = line.split()
-        if command == "train":
+        if command in ("train", "likelihood"):
+            timed = train if command == "train" else likelihood[0]
             start = time.perf_counter()
-            train(*map(int, numbers))
+            timed(*map(int, numbers))
             answer = time.perf_counter() - start
         elif command == "memory":
             with open("/proc/self/status") as status:  # getrusage would include the parent's memory at the fork
