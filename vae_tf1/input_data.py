@@ -17,11 +17,13 @@ from numpy.typing import ArrayLike
 
 from vae_tf1._checks import as_array, as_count, as_path
 from vae_tf1.data import base as base
-from vae_tf1.data.data_set import NUM_CLASSES, DataSet, Datasets, as_seed, graph_seed, image_dtype, seed_generator
-from vae_tf1.data.data_set import binarize as binarize
+from vae_tf1.data.data_set import NUM_CLASSES, DataSet, Datasets
+from vae_tf1.data.generators import as_seed, graph_seed, seed_generator
 from vae_tf1.data.idx import IDX_FILES as IDX_FILES
 from vae_tf1.data.idx import read_idx
 from vae_tf1.data.mnist import MNIST_URL, find_data, read_builtin_digits
+from vae_tf1.data.pixels import binarize as binarize
+from vae_tf1.data.pixels import image_dtype
 
 DEFAULT_SOURCE_URL = SOURCE_URL = MNIST_URL
 

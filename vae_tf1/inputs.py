@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 
-from vae_tf1.data.data_set import DataSet, binarize
+from vae_tf1.data.data_set import DataSet
+from vae_tf1.data.pixels import binarize
 from vae_tf1.graph.walk import Element, upstream_of
 from vae_tf1.vae import VAE, check_images
 

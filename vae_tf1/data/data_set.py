@@ -3,50 +3,22 @@
 import copy
 import hashlib
 import math
-import sys
 import warnings
 from collections import namedtuple
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 from numpy.typing import ArrayLike
 
 from vae_tf1._checks import as_array, as_count, shown
-from vae_tf1.data.rows import Rows, hash_images, hash_labels, memory_map, release, scaled
+from vae_tf1.data.generators import NUMPY_GENERATOR, as_random_state, seed_generator, seeded
+from vae_tf1.data.pixels import binarize, image_dtype, scaled
+from vae_tf1.data.rows import Rows, hash_images, hash_labels, memory_map, release
 
 NUM_CLASSES = 10
 _FAKE_EXAMPLES = 10_000
 _SAMPLE = 1000  # rows of a file that are looked at to see what is in it
-_SEEDS = 2**31 - 1  # TensorFlow takes its seeds modulo this
-_NUMPY_GENERATOR: np.random.RandomState = np.random.mtrand._rand  # the one that np.random.seed seeds
-
-
-def binarize(images: ArrayLike) -> np.ndarray:
-    """Returns black-and-white images: 1 where a pixel is brighter than 0.5, 0 elsewhere.
-
-    Args:
-        images: [N, P], any real dtype, pixels in [0, 1].
-
-    Returns:
-        float32 [N, P] of 0 and 1.
-
-    Raises:
-        TypeError: it is not an array of real numbers, or has a mask.
-        ValueError: the shape is not [N, P], or a pixel is outside [0, 1] or NaN.
-    """
-    images = as_array(images, "images")
-    if images.ndim != 2:
-        raise ValueError(
-            f"binarize takes images [N, pixels], not {list(images.shape)}; reshape them to one row per image."
-        )
-    if images.size and not (images.min() >= 0 and images.max() <= 1):  # NaN fails both
-        raise ValueError(
-            f"binarize takes pixels in [0, 1], but these span [{images.min()}, {images.max()}]; "
-            "divide 8-bit pixels by 255, and replace NaNs."
-        )
-    return (images > 0.5).astype(np.float32)
 
 
 class DataSet:
@@ -120,7 +92,7 @@ class DataSet:
         self._order = np.arange(len(images))  # row numbers, in the order of the batches
         self._image_rows = _image_rows(images, self._dtype)
         self._label_rows = None if labels is None else _label_rows(as_array(labels, "labels"), len(images))
-        self._random_state = seed_generator(seed) if random_state is None else _as_random_state(random_state)
+        self._random_state = seed_generator(seed) if random_state is None else as_random_state(random_state)
         self._fake_label = [1] + [0] * (NUM_CLASSES - 1) if one_hot else 0
         self._num_examples = _FAKE_EXAMPLES if fake_data else len(images)
         self._epochs_completed = 0
@@ -309,7 +281,7 @@ class DataSet:
             part._label_rows = Rows(self._label_rows.by_row_number()[chosen])
         part._order = np.arange(len(chosen))
         part._num_examples, part._epochs_completed, part._index_in_epoch = len(chosen), 0, 0
-        part._random_state = _NUMPY_GENERATOR if random_state is None else _as_random_state(random_state)
+        part._random_state = NUMPY_GENERATOR if random_state is None else as_random_state(random_state)
         return part
 
     @property
@@ -384,7 +356,7 @@ class Datasets(namedtuple("Datasets", ["train", "validation", "test"])):
         digits_below_five = mnist.part(labels=range(5))
         """
         labels = None if labels is None else np.ravel(labels).tolist()
-        random_state = _NUMPY_GENERATOR if self.seed is None else _seeded(self.seed)
+        random_state = NUMPY_GENERATOR if self.seed is None else seeded(self.seed)
         train, validation, test = (
             data_set.part(labels=labels, rows=rows, random_state=random_state) for data_set in self
         )
@@ -410,52 +382,6 @@ class Datasets(namedtuple("Datasets", ["train", "validation", "test"])):
         """Continues from where `get_state` was called; further entries of `state` are ignored."""
         for name, data_set in zip(self._fields, self):
             data_set.set_state({key: state[f"{name}_{key}"] for key in data_set.get_state()})
-
-
-def seed_generator(seed: int | None) -> np.random.RandomState:
-    """Seeds the generator that shuffles, as TensorFlow 1.15's `DataSet` does, and returns it.
-
-    With a seed it is a private one. With None it is NumPy's global generator: the graph's seed (`tf.set_random_seed`)
-    seeds it now if there is one, and `np.random.seed` can seed it at any time.
-    """
-    if seed is not None:
-        return _seeded(as_seed(seed))
-    if (seed_of_graph := graph_seed()) is not None:
-        np.random.seed(seed_of_graph % _SEEDS)
-    return _NUMPY_GENERATOR
-
-
-def as_seed(seed: Any) -> int:
-    """Returns a seed as an `int`.
-
-    Raises:
-        TypeError: it is not a whole number.
-    """
-    return as_count(seed, "seed", minimum=-sys.maxsize)
-
-
-def _seeded(seed: int) -> np.random.RandomState:
-    return np.random.RandomState(seed % _SEEDS)
-
-
-def graph_seed() -> int | None:
-    """Returns the seed that `tf.set_random_seed` has set for the default graph."""
-    return tf.get_default_graph().seed
-
-
-def image_dtype(dtype: Any) -> np.dtype:
-    """Returns float32 or uint8 as NumPy's dtype; TensorFlow's types are accepted too.
-
-    Raises:
-        TypeError: it is another one.
-    """
-    try:
-        found = None if dtype is None else np.dtype(getattr(dtype, "as_numpy_dtype", dtype))
-    except (TypeError, ValueError):
-        found = None
-    if found not in (np.dtype(np.float32), np.dtype(np.uint8)):
-        raise TypeError(f"dtype is {shown(dtype)}; images are read as float32 or uint8.")
-    return found
 
 
 def _image_rows(images: np.ndarray, dtype: np.dtype) -> Rows:
@@ -489,12 +415,6 @@ def _label_rows(labels: np.ndarray, num_images: int) -> Rows:
             f"There are {num_images} images but the labels are {list(labels.shape)}; pass one label per image."
         )
     return Rows(labels, shown_in=np.arange(num_images) if memory_map(labels) is None else None)
-
-
-def _as_random_state(random_state: Any) -> np.random.RandomState:
-    if isinstance(random_state, np.random.RandomState):
-        return random_state
-    return _seeded(as_count(random_state, "random_state", minimum=-sys.maxsize))
 
 
 def _chosen(row_numbers: np.ndarray, rows: Any) -> np.ndarray:

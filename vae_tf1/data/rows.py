@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from vae_tf1.data.pixels import scaled, unscaled
+
 _PIECE_BYTES = 2**24
 
 
@@ -67,9 +69,9 @@ def hash_images(sha256: Any, images: Rows) -> None:
         for piece in images.pieces():
             yield scaled(piece) if images.scale and piece.dtype != np.uint8 else piece
 
-    of_bytes = all(piece.dtype == np.float32 and np.array_equal(scaled(_unscaled(piece)), piece) for piece in pieces())
+    of_bytes = all(piece.dtype == np.float32 and np.array_equal(scaled(unscaled(piece)), piece) for piece in pieces())
     for piece in pieces():
-        sha256.update(np.ascontiguousarray(_unscaled(piece) if of_bytes else piece).data)
+        sha256.update(np.ascontiguousarray(unscaled(piece) if of_bytes else piece).data)
 
 
 def hash_labels(sha256: Any, labels: np.ndarray) -> None:
@@ -82,19 +84,6 @@ def hash_labels(sha256: Any, labels: np.ndarray) -> None:
         sha256.update(classes.data)
     else:
         sha256.update(f"{labels.dtype.str} {labels.shape}".encode() + np.ascontiguousarray(labels).tobytes())
-
-
-def scaled(images: np.ndarray) -> np.ndarray:
-    """Returns pixels 0 to 255, or truth values, as float32 in [0, 1]."""
-    if images.dtype == bool:
-        return images.astype(np.float32)
-    # Multiplied, not divided: the last bit is TensorFlow 1.15's.
-    return np.multiply(images, np.float32(1.0 / 255.0), dtype=np.float32)
-
-
-def _unscaled(images: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        return np.rint(images * np.float32(255)).astype(np.uint8)
 
 
 def memory_map(array: np.ndarray) -> mmap.mmap | None:
