@@ -94,20 +94,9 @@ def build_vae(
         with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS, _inside(prefix))):
             train_step = model.minimize(loss, optimizer, tf.train.get_global_step())
     use_tf1_seeds(tf.get_default_graph().get_operations()[operations_before:])
-    return VAE(
-        x=x,
-        mu_logvar=mu_logvar,
-        z=z,
-        x_logits=x_logits,
-        x_dist=x_dist,
-        x_hat=x_hat,
-        reconstruction=terms.reconstruction,
-        kl_divergence=terms.kl_divergence,
-        loss=loss,
-        train_step=train_step,
-        **densities,
-        inputs=None if bernoulli_of(x_dist) is not None else lambda images, labels: {x: images},
-    )
+    fields = x, mu_logvar, z, x_logits, x_dist, x_hat, terms.reconstruction, terms.kl_divergence, loss, train_step
+    inputs = None if bernoulli_of(x_dist) is not None else lambda images, labels: {x: images}
+    return VAE(*fields, **densities, inputs=inputs)
 
 
 def _negative_elbo(

@@ -5,11 +5,12 @@
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vae_tf1._checks import as_count
+from vae_tf1._files import FilePath
 from vae_tf1.cluster.machines import CHIEF, Cluster, joined
 from vae_tf1.cluster.replica import Build, build_replica, build_single
 from vae_tf1.data.data_set import Datasets
@@ -31,9 +32,9 @@ def train(
     batch_size: int = 100,
     report_every: int = 1_000,
     *,
-    checkpoint_dir: str | Path,
-    initial_checkpoint: str | Path | None = None,
-    log_dir: str | Path | None = None,
+    checkpoint_dir: FilePath,
+    initial_checkpoint: FilePath | None = None,
+    log_dir: FilePath | None = None,
     patience: float = 600,
 ) -> Iterator[Report]:
     """Takes this process's part in training on a cluster, whose addresses and whose own role are in TF_CONFIG.
@@ -73,11 +74,11 @@ def train(
         raise TypeError("data is None, which only a parameter server can do with; pass what read_data_sets returns.")
     if cluster.me == CHIEF and checkpoint_dir is None:
         raise TypeError("checkpoint_dir is None; pass a directory, from which the cluster resumes.")
-    single, size = build_single(build), len(cluster.trainers) * int(batch_size)
-    check_arguments(single, data, iterations, size, report_every)
-    identity = identity_of(single, data, size)
+    single, size = build_single(build), len(cluster.trainers) * as_count(batch_size, "batch_size", 1)
+    iterations, size, report_every = check_arguments(single, data, iterations, size, report_every)
+    trains = {**identity_of(single, data, size), "iterations": iterations, "report_every": report_every}
     files = RunFiles(checkpoint_dir, initial_checkpoint=initial_checkpoint, log_dir=log_dir)
-    return _train(cluster, build, data, batch_size, int(iterations), int(report_every), identity, files, patience)
+    return _train(cluster, build, data, trains, files, patience)
 
 
 def _serve(cluster: Cluster, batch_size: int, patience: float) -> Iterator[Report]:
@@ -87,19 +88,11 @@ def _serve(cluster: Cluster, batch_size: int, patience: float) -> Iterator[Repor
 
 
 def _train(
-    cluster: Cluster,
-    build: Build,
-    data: Datasets,
-    batch_size: int,
-    iterations: int,
-    report_every: int,
-    identity: dict[str, Any],
-    files: RunFiles,
-    patience: float,
+    cluster: Cluster, build: Build, data: Datasets, trains: dict[str, Any], files: RunFiles, patience: float
 ) -> Iterator[Report]:
     """The part of the chief, or of a worker, whom the chief tells which rows to train on, and where the noise is."""
-    trains = {**identity, "iterations": iterations, "report_every": report_every}
-    with joined(cluster, batch_size, trains, patience) as (mail, greetings):
+    size = trains["batch_size"]
+    with joined(cluster, size // len(cluster.trainers), trains, patience) as (mail, greetings):
         vae = build_replica(build, cluster, mail.container)
         with contextlib.closing(mail.open_session(graph=vae.x.graph)) as sess:
             noise = NoiseStreams(sess, train_fetches(vae))
@@ -120,6 +113,7 @@ def _train(
                 if difference := find_difference(worker, trains):
                     said = "{}: {} ('here' is the chief)".format(*difference)
                     raise ValueError(f"{worker['from']} has another {said}; make them equal.")
-            run = Run(sess, vae, data, identity["batch_size"], steps)
-            run.identity = lambda: identity  # type: ignore[method-assign]  # of the model on one machine
+            run = Run(sess, vae, data, size, steps)
+            iterations, report_every = trains.pop("iterations"), trains.pop("report_every")
+            run.identity = lambda: trains  # type: ignore[method-assign]  # of the model on one machine
             yield from training_loop(run, iterations, report_every, files)

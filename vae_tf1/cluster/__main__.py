@@ -109,7 +109,6 @@ def _run_once(workers: int, arguments: list[str]) -> dict[Member, int]:
     finally:
         for process in processes.values():
             process.kill()
-        for process in processes.values():
             process.wait()
 
 

@@ -33,6 +33,7 @@ _NO_PROXY = "no_grpc_proxy"  # gRPC reads it in lower case only
 Member = tuple[str, int]  # job and task
 CHIEF: Member = ("chief", 0)
 Message = dict[str, Any]  # what JSON can hold; the last one has "end", with a reason if something has failed
+Meeting = tuple["Mail", list[Message]]
 Roster = dict[Member, bytes]  # what each server says of itself: its devices, and a number that it drew at its start
 
 
@@ -146,9 +147,7 @@ class Mail:
 
 
 @contextlib.contextmanager
-def joined(
-    cluster: Cluster, batch_size: int, greeting: Message, patience: float
-) -> Iterator[tuple[Mail, list[Message]]]:
+def joined(cluster: Cluster, batch_size: int, greeting: Message, patience: float) -> Iterator[Meeting]:
     """Takes part in the cluster: yields the mail of this process, and for the chief the greetings of all.
 
     Inside, this process exits if it loses another one, or fails; the chief alone raises errors, and tells the others.

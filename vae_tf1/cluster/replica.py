@@ -1,6 +1,7 @@
 """The model of the chief or of a worker: weights on the parameter servers, updated with the mean of all gradients."""
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow.compat.v1 as tf
 
@@ -46,11 +47,7 @@ def _make_synchronous(optimizer: tf.train.Optimizer, replicas: int, is_chief: bo
     """
     update = optimizer.apply_gradients
 
-    def apply_gradients(
-        grads_and_vars: list[tuple[tf.Tensor, tf.Variable]],
-        global_step: tf.Variable | None = None,
-        name: str | None = None,
-    ) -> tf.Operation:
+    def apply_gradients(grads_and_vars: Any, global_step: Any = None, name: str | None = None) -> tf.Operation:
         gradients, variables = zip(*[pair for pair in grads_and_vars if pair[0] is not None])
         hand_in, means = [], []
         for gradient, variable in zip(tf.tuple(gradients), variables):  # all, before an update changes what one reads
