@@ -4,6 +4,7 @@ Displaying immediately also works in the middle of a loop. Every figure is close
 and a long loop does not accumulate them.
 """
 
+import importlib
 import math
 from collections.abc import Sequence
 
@@ -22,6 +23,24 @@ _COLOURS = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
+
+
+def show_figure(figure: Figure, alt: str) -> Figure:
+    """Displays a figure under an inline backend, with a text for those who cannot see it, and closes it.
+
+    Args:
+        figure: of pyplot.
+        alt: what the figure shows, in a sentence.
+
+    Returns:
+        The figure.
+    """
+    if "inline" in matplotlib.get_backend():
+        importlib.import_module("IPython.display").display(figure, metadata={"image/png": {"alt": alt}})
+        # As the value of its cell, the figure would be displayed a second time.
+        figure._ipython_display_ = lambda: None  # type: ignore[attr-defined]
+    plt.close(figure)
+    return figure
 
 
 def visualize_row(image: ArrayLike, reconstruction: ArrayLike, img_width: int = 28, cmap: str = "gray") -> Figure:
@@ -52,7 +71,7 @@ def visualize_row(image: ArrayLike, reconstruction: ArrayLike, img_width: int = 
         ax.imshow(column.reshape(-1, img_width), cmap=cmap, vmin=0, vmax=1)
         ax.set_title(title, fontsize="medium")
         ax.set_axis_off()
-    return _display(figure)
+    return show_figure(figure, f"{len(originals)} images on the left, their reconstructions on the right")
 
 
 def plot_losses(reports: Sequence[Report]) -> Figure:
@@ -79,7 +98,7 @@ def plot_losses(reports: Sequence[Report]) -> Figure:
     ax.set(title="Training loss, mean since the last report", xlabel="iteration", ylabel="nats per image")
     ax.grid(alpha=0.3)
     ax.legend()
-    return _display(figure)
+    return show_figure(figure, "The negative ELBO, the reconstruction term and the KL divergence over the iterations")
 
 
 def visualize_grid(
@@ -130,17 +149,26 @@ def visualize_grid(
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set(title=title, xlabel=xlabel)
-    return _display(figure)
+    return show_figure(figure, _describe_grid(title, rows, columns, row_labels, column_labels))
+
+
+def _describe_grid(title: str, rows: int, columns: int, row_labels, column_labels) -> str:
+    parts = [f"{title}: {columns} columns and {rows} rows of images"]
+    for what, labels in ("Rows", row_labels), ("Columns", column_labels):
+        if labels is not None:
+            parts.append(f"{what}: {', '.join(str(label) for label in labels if str(label))}")
+    return ". ".join(parts)
 
 
 def plot_latent_means(mu: ArrayLike, labels: ArrayLike) -> Figure:
-    """Plots the means of q(z|x), coloured by label.
+    """Plots the means of q(z|x) in one panel for each label: its images in colour, the others in grey.
 
-    A two-dimensional code is plotted as it is. A longer one is projected onto its first two principal components.
+    A two-dimensional code is plotted as it is. A longer one is projected onto its first two principal components. The
+    circle has a radius of 2, and contains 86.5% of the prior N(0, I).
 
     Args:
         mu: [N, D], the first half of `mu_logvar`; N at least 2.
-        labels: [N], integers from 0 to 9.
+        labels: [N], integers.
 
     Returns:
         The figure.
@@ -151,32 +179,42 @@ def plot_latent_means(mu: ArrayLike, labels: ArrayLike) -> Figure:
     mu, labels = np.asarray(mu, np.float64), np.asarray(labels)
     if mu.ndim != 2 or labels.shape != mu.shape[:1]:
         raise ValueError(f"mu is {list(mu.shape)} and labels {list(labels.shape)}; pass [N, D] and [N].")
-    if mu.shape[1] == 2:
-        x, y = mu.T
-        axes = "z[0]", "z[1]"
-    else:
-        centred = mu - mu.mean(axis=0)
-        _, singular_values, directions = np.linalg.svd(centred, full_matrices=False)
-        x, y = (centred @ directions[:2].T).T
-        share = singular_values**2 / (singular_values**2).sum()
-        axes = (
-            f"first principal component ({share[0]:.0%} of the variance)",
-            f"second principal component ({share[1]:.0%})",
-        )
-    figure, ax = plt.subplots(figsize=(7, 6), layout="constrained")
-    for label in np.unique(labels):
-        chosen, colour = labels == label, _COLOURS[label % len(_COLOURS)]
-        ax.scatter(x[chosen], y[chosen], s=5, alpha=0.5, color=colour, linewidths=0)
-        place = np.median(x[chosen]), np.median(y[chosen])
-        circle = {"boxstyle": "circle", "facecolor": "white", "edgecolor": colour, "linewidth": 2}
-        ax.annotate(str(label), place, ha="center", va="center", weight="bold", bbox=circle)
-    ax.set(
-        title="Latent means of the images, numbered by label",
-        xlabel=axes[0],
-        ylabel=axes[1],
-        aspect="equal",
+    points, centre, axes = _in_two_dimensions(mu)
+    classes = np.unique(labels)
+    columns = min(5, len(classes))
+    rows = -(-len(classes) // columns)
+    figure, panels = plt.subplots(
+        rows, columns, figsize=(2 * columns, 2.1 * rows + 0.5), sharex=True, sharey=True, squeeze=False
     )
-    return _display(figure)
+    figure.set_layout_engine("constrained")
+    for ax, label in zip(panels.flat, classes):
+        chosen = labels == label
+        ax.scatter(*points[~chosen].T, s=1, color="#d9d9d9", linewidths=0)
+        ax.scatter(*points[chosen].T, s=1.5, color=_COLOURS[0], linewidths=0)
+        ax.add_patch(plt.Circle(centre, 2, fill=False, linewidth=0.8))
+        ax.set_title(str(label), fontsize="medium")
+        ax.set_aspect("equal")
+    for ax in panels.flat[len(classes) :]:
+        ax.set_axis_off()
+    figure.supxlabel(axes[0], fontsize="medium")
+    figure.supylabel(axes[1], fontsize="medium")
+    return show_figure(
+        figure, f"Scatter plots of the latent means, one for each of the labels {', '.join(map(str, classes))}"
+    )
+
+
+def _in_two_dimensions(mu: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
+    """The points [N, 2], where the origin of the code is, and what the two axes are."""
+    if mu.shape[1] == 2:
+        return mu, np.zeros(2), ("z[0]", "z[1]")
+    mean = mu.mean(axis=0)
+    _, singular_values, directions = np.linalg.svd(mu - mean, full_matrices=False)
+    share = singular_values**2 / (singular_values**2).sum()
+    axes = (
+        f"first principal component ({share[0]:.0%} of the variance)",
+        f"second principal component ({share[1]:.0%})",
+    )
+    return (mu - mean) @ directions[:2].T, -mean @ directions[:2].T, axes
 
 
 def plot_kl_per_dimension(kl_divergence: ArrayLike, active_from: float = 0.1) -> Figure:
@@ -198,16 +236,7 @@ def plot_kl_per_dimension(kl_divergence: ArrayLike, active_from: float = 0.1) ->
         xlabel="dimension of the code, sorted",
         ylabel="KL divergence (nats)",
     )
-    return _display(figure)
-
-
-def _display(figure: Figure) -> Figure:
-    if "inline" in matplotlib.get_backend():
-        plt.show()
-        # As the value of its cell, the figure would be displayed a second time.
-        figure._ipython_display_ = lambda: None  # type: ignore[attr-defined]
-    plt.close(figure)
-    return figure
+    return show_figure(figure, f"Bars: the KL divergence of each dimension of the code, {active} of them active")
 
 
 def _check_images(images: ArrayLike, name: str, img_width: int) -> np.ndarray:
