@@ -1,0 +1,57 @@
+"""`tf.estimator`: the package tensorflow-estimator 2.15, with stand-ins for what TensorFlow has dropped since."""
+
+import functools
+import importlib
+import importlib.util
+import sys
+import types
+
+from vae_tf1.tensorflow1 import _missing
+
+_PACKAGE = "tensorflow_estimator.python.estimator"
+_V1 = f"{_PACKAGE}.api._v1.estimator"
+
+
+def is_installed() -> bool:
+    return importlib.util.find_spec("tensorflow_estimator") is not None
+
+
+@functools.cache
+def load() -> types.ModuleType:
+    """The module `tf.estimator`.
+
+    Raises:
+        ModuleNotFoundError: tensorflow-estimator is not installed.
+    """
+    if not is_installed():
+        raise ModuleNotFoundError(_missing.describe("tf.estimator"), name="tensorflow.estimator")
+    training = types.ModuleType("tensorflow.python.distribute.estimator_training")
+    vars(training).update(init_run_config=lambda *_, **__: None, should_run_distribute_coordinator=lambda _: False)
+    sys.modules["tensorflow.python.distribute"].estimator_training = training  # type: ignore[attr-defined]
+    export = types.ModuleType(f"{_PACKAGE}.estimator_export")
+    vars(export).update(estimator_export=lambda *_, **__: lambda exported: exported)
+    for module in (
+        training,
+        export,
+        types.ModuleType("tensorflow_estimator._api.v1.estimator.tpu"),
+        types.ModuleType(f"{_V1}.tpu"),
+    ):
+        sys.modules.setdefault(module.__name__, module)
+    return importlib.import_module(_V1)
+
+
+class Learn(types.ModuleType):
+    """The estimators of `tf.contrib.learn` that `tf.estimator` has taken over."""
+
+    _NAMES = {
+        **{
+            name: name for name in ("RunConfig", "DNNClassifier", "DNNRegressor", "LinearClassifier", "LinearRegressor")
+        },
+        **{name: name for name in ("DNNLinearCombinedClassifier", "DNNLinearCombinedRegressor", "Estimator")},
+        "NanLossDuringTrainingError": "NanLossDuringTrainingError",
+    }
+
+    def __getattr__(self, name: str):
+        if name in self._NAMES and is_installed():
+            return getattr(load(), self._NAMES[name])
+        raise AttributeError(name)
