@@ -119,7 +119,13 @@ contrib = Module(
         datasets=Module(
             "contrib.learn.datasets",
             mnist=input_data,
-            base=Module("contrib.learn.datasets.base", input_data.base),
+            base=Module(
+                "contrib.learn.datasets.base",
+                input_data.base,
+                Dataset=_learn.Dataset,
+                load_csv_with_header=_learn.load_csv_with_header,
+                load_csv_without_header=_learn.load_csv_without_header,
+            ),
             load_dataset=input_data.load_dataset,
         ),
         preprocessing=Module(

@@ -40,18 +40,17 @@ def load() -> types.ModuleType:
     return importlib.import_module(_V1)
 
 
-class Learn(types.ModuleType):
-    """The estimators of `tf.contrib.learn` that `tf.estimator` has taken over."""
+# The estimators of `tf.contrib.learn` that `tf.estimator` has taken over.
+_OF_LEARN = (
+    *("DNNClassifier", "DNNRegressor", "DNNLinearCombinedClassifier", "DNNLinearCombinedRegressor", "Estimator"),
+    *("LinearClassifier", "LinearRegressor", "NanLossDuringTrainingError", "RunConfig"),
+)
 
-    _NAMES = {
-        **{
-            name: name for name in ("RunConfig", "DNNClassifier", "DNNRegressor", "LinearClassifier", "LinearRegressor")
-        },
-        **{name: name for name in ("DNNLinearCombinedClassifier", "DNNLinearCombinedRegressor", "Estimator")},
-        "NanLossDuringTrainingError": "NanLossDuringTrainingError",
-    }
+
+class Learn(types.ModuleType):
+    """Finds those estimators once they are asked for."""
 
     def __getattr__(self, name: str):
-        if name in self._NAMES and is_installed():
-            return getattr(load(), self._NAMES[name])
+        if name in _OF_LEARN and is_installed():
+            return getattr(load(), name)
         raise AttributeError(name)

@@ -1,10 +1,13 @@
 """What `tf.contrib.framework` had under the name of something else of today."""
 
+import importlib
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim
 from tensorflow.python.util import nest
 
+_variables = importlib.import_module("tf_slim.ops.variables")
 # These names come before tf-slim's and TensorFlow's own.
 BEFORE_TF_SLIM = (
     "assign_from_checkpoint",
@@ -69,7 +72,7 @@ def assign_from_checkpoint(model_path, var_list, ignore_missing_vars: bool = Fal
         ValueError: a variable is not in the checkpoint or has another shape there.
     """
     if not isinstance(var_list, dict):
-        names = [tf_slim.get_variable_full_name(variable) for variable in var_list]
+        names = [_variables.get_variable_full_name(variable) for variable in var_list]
         var_list = {name: [var for var, of in zip(var_list, names) if of == name] for name in names}
     reader = tf.train.NewCheckpointReader(model_path)
     assignments, feed = [], {}
@@ -117,4 +120,4 @@ def get_placeholders(graph):
     return [operation.values()[0] for operation in graph.get_operations() if operation.type == "Placeholder"]
 
 
-tf_slim.assign_from_checkpoint = tf_slim.ops.variables.assign_from_checkpoint = assign_from_checkpoint
+tf_slim.assign_from_checkpoint = _variables.assign_from_checkpoint = assign_from_checkpoint

@@ -14,7 +14,7 @@ def embed_sequence(
     scope=None,
     reuse=None,
 ):
-    """Looks up int [N, T] in the variable `embeddings` [vocab_size, embed_dim] of the scope: float [N, T, embed_dim]."""
+    """Looks int [N, T] up in the scope's variable `embeddings` [vocab_size, embed_dim]: float [N, T, embed_dim]."""
     if not reuse and (vocab_size is None or embed_dim is None):
         raise ValueError(f"vocab_size is {vocab_size} and embed_dim is {embed_dim}; pass both, or reuse=True.")
     with tf.variable_scope(scope, "EmbedSequence", [ids], reuse=reuse):

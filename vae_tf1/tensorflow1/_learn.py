@@ -1,6 +1,8 @@
 """Small things of `tf.contrib.learn` and `tf.contrib.training` that programs use without an estimator."""
 
 import ast
+import collections
+import csv
 import json
 import pickle
 import re
@@ -165,6 +167,37 @@ def _converter(kind: type, name: str, values: str):
             ) from None
 
     return convert
+
+
+Dataset = collections.namedtuple("Dataset", ["data", "target"])
+
+
+def load_csv_with_header(filename, target_dtype, features_dtype, target_column: int = -1) -> Dataset:
+    """A data set whose first line begins with the numbers of its rows and its features.
+
+    Returns:
+        `data` [rows, features] and `target` [rows], which is a column of the file.
+    """
+    with open(filename) as file:
+        rows, features = (int(number) for number in file.readline().split(",")[:2])
+        dataset = _split_columns(file, target_dtype, features_dtype, target_column)
+    if dataset.data.shape != (rows, features):
+        raise ValueError(f"{filename} announces {rows} rows of {features} features and has {dataset.data.shape}.")
+    return dataset
+
+
+def load_csv_without_header(filename, target_dtype, features_dtype, target_column: int = -1) -> Dataset:
+    """`load_csv_with_header` of a file that begins with the data."""
+    with open(filename) as file:
+        return _split_columns(file, target_dtype, features_dtype, target_column)
+
+
+def _split_columns(file, target_dtype, features_dtype, target_column: int) -> Dataset:
+    data, target = [], []
+    for row in csv.reader(file):
+        target.append(row.pop(target_column))
+        data.append(row)
+    return Dataset(np.asarray(data, dtype=features_dtype), np.asarray(target).astype(target_dtype))
 
 
 class CategoricalVocabulary:
