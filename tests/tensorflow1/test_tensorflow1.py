@@ -35,9 +35,9 @@ for touched in given["missing"]:
         said.append("nothing")
     except (AttributeError, ImportError) as error:
         said.append(str(error))
-assert not hasattr(tf.contrib, "eager") and hasattr(tf.contrib, "slim") and "placeholder" in dir(tf)
+assert not hasattr(tf.contrib, "crf") and hasattr(tf.contrib, "slim") and "placeholder" in dir(tf)
 sys.path.insert(0, given["records"])
-import distributions, old_programs, random_operations
+import contrib_parts, distributions, old_programs, random_operations
 from tensorflow.contrib import slim
 from tensorflow.examples.tutorials.mnist import input_data
 one_thread = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
@@ -46,19 +46,40 @@ models = {
     for model in old_programs.MODELS
 }
 recorded = {
-    "models": models, "distributions": distributions.evaluate(tf), "random_operations": random_operations.all_seeds(tf)
+    "models": models,
+    "contrib_parts": contrib_parts.evaluate(tf),
+    "distributions": distributions.evaluate(tf),
+    "random_operations": random_operations.all_seeds(tf),
 }
 json.dump({"failed": failed, "said": said, **recorded}, open("got.json", "w"))
 """
 # What is touched, and the name that the sentence about it begins with.
 MISSING = {
     "tf.estimator.Estimator": "tf.estimator",
+    "import tensorflow.estimator": "tf.estimator",
+    "import tensorflow.python.estimator.estimator": "tf.python.estimator",
+    "import tensorflow.models.rnn.ptb.reader": "tf.models.rnn.ptb.reader",
     "tf.contrib.factorization": "tf.contrib.factorization",
-    "from tensorflow.contrib import eager": "tf.contrib.eager",
-    "import tensorflow.contrib.seq2seq as seq2seq": "tf.contrib.seq2seq",
+    "tf.contrib.eager.Variable": "tf.contrib.eager.Variable",
+    "import tensorflow.contrib.crf as crf": "tf.contrib.crf",
+    "from tensorflow.contrib.seq2seq import BeamSearchDecoder": "tf.contrib.seq2seq.BeamSearchDecoder",
+    "tf.contrib.distributions.VectorLaplaceDiag": "tf.contrib.distributions.VectorLaplaceDiag",
+    "tf.contrib.distributions.bijectors.ConditionalBijector": "tf.contrib.distributions.bijectors.ConditionalBijector",
+    "tf.contrib.learn.datasets.base.load_iris": "tf.contrib.learn.datasets.base.load_iris",
+    "tf.contrib.learn.preprocessing.ByteProcessor": "tf.contrib.learn.preprocessing.ByteProcessor",
+    "tf.keras.utils.multi_gpu_model": "tf.keras.utils.multi_gpu_model",
+    "tf.train.nonsense": "tf.train.nonsense",
     "tf.contrib.rnn.NASCell": "tf.contrib.rnn.NASCell",
     "from tensorflow.contrib.learn import DNNClassifier": "tf.contrib.learn.DNNClassifier",
     "tf.nonsense": "tf.nonsense",
+}
+# What TensorFlow 1.0 removed, and what to write instead.
+REMOVED = {
+    "tf.mul(1, 2)": "tf.multiply",
+    "tf.train.SummaryWriter": "tf.summary.FileWriter",
+    "tf.nn.rnn": "tf.nn.static_rnn",
+    "tf.nn.seq2seq": "tf.contrib.legacy_seq2seq",
+    "tf.image.per_image_whitening": "tf.image.per_image_standardization",
 }
 
 
@@ -86,7 +107,7 @@ def one_process(tmp_path_factory) -> tuple[dict, str]:
     """What `RUNNER` got, and what was on stderr."""
     directory = tmp_path_factory.mktemp("programs")
     programs = {name: changed(code) for name, code in {**PROGRAMS, **CASES}.items()}
-    given = {"programs": programs, "missing": [*MISSING, "tf.mul(1, 2)"], "records": str(RECORDS)}
+    given = {"programs": programs, "missing": [*MISSING, *REMOVED], "records": str(RECORDS)}
     (directory / "given.json").write_text(json.dumps(given))
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("VAE_TF1_DATA_DIR", str(BUILTIN_DIR))
@@ -151,11 +172,50 @@ def test_random_operations_have_the_seeds_of_tensorflow_1(one_process):
 
 
 def test_what_has_no_counterpart_says_so(one_process):
-    *said, of_mul = one_process[0]["said"]
-    for sentence, name in zip(said, MISSING.values()):
-        assert sentence.startswith(f"{name} has no counterpart in TensorFlow 2.")
-        assert sentence.endswith(".")
-    assert of_mul == "tf.mul was removed in TensorFlow 1.0; write tf.multiply."
+    said = dict(zip([*MISSING, *REMOVED], one_process[0]["said"], strict=True))
+    for touched, name in MISSING.items():
+        assert said[touched].startswith(f"{name} has no counterpart in TensorFlow 2."), (touched, said[touched])
+        assert said[touched].endswith(".")
+    for touched, instead in REMOVED.items():
+        name = touched.partition("(")[0]
+        assert said[touched] == f"{name} was removed in TensorFlow 1.0; write {instead}."
+
+
+def test_parts_of_contrib_have_the_variables_and_numbers_of_tensorflow_1(one_process):
+    got, expected = one_process[0]["contrib_parts"], json.loads((RECORDS / "contrib_parts.json").read_text())
+    assert got.keys() == expected.keys()
+    for name, (variables, values) in expected.items():
+        assert got[name][0] == variables, name
+        for one, other in zip(got[name][1], values, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=3e-6, err_msg=name)
+
+
+PROGRAM = """
+import sys
+import tensorflow as tf
+from tensorflow import nn
+import model
+x = tf.placeholder(tf.float32, [None, 2])
+with tf.Session() as sess:
+    print(sys.argv[1:], __name__, model.tf is tf, sess.run(nn.softmax(x), {x: [[0.0, 0.0]]}).tolist())
+"""
+
+
+def test_an_unchanged_program_runs(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "model.py").write_text("import tensorflow as tf")
+    command = [sys.executable, "-m", "vae_tf1.tensorflow1", str(tmp_path / "program.py"), "--steps", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "['--steps', '3'] __main__ True [[0.5, 0.5]]\n", done.stderr
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["nope.py"]])
+def test_running_nothing_says_how(arguments, tmp_path):
+    command = [sys.executable, "-m", "vae_tf1.tensorflow1", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("nope.py is not a file" if arguments else "usage: python -m vae_tf1.tensorflow1")
 
 
 EAGER_BEFORE = """

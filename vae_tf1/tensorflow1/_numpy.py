@@ -1,6 +1,7 @@
 """What NumPy has dropped since 2017, and what it does otherwise."""
 
 import functools
+import warnings
 
 import numpy as np
 
@@ -26,7 +27,44 @@ def _reshape_with_newshape(a, *arguments, newshape=None, _reshape=np.reshape, **
     return _reshape(a, *arguments, **named) if newshape is None else _reshape(a, newshape, *arguments, **named)
 
 
+def _fromstring(string, dtype=float, count=-1, *arguments, sep="", _fromstring=np.fromstring, **named):
+    """`np.fromstring`, which read bytes too."""
+    if arguments or sep:
+        return _fromstring(string, dtype, count, *arguments, sep=sep, **named)
+    data = string.encode("latin-1") if isinstance(string, str) else string
+    return np.frombuffer(data, dtype, count).copy()
+
+
+def _accept_ragged(arr):
+    """The array; a list whose rows differ in shape becomes an array of objects, as before NumPy 1.24."""
+    try:
+        return np.asanyarray(arr)
+    except ValueError:
+        ragged = np.empty(len(arr), object)
+        ragged[:] = arr
+        return ragged
+
+
+@functools.wraps(np.save)
+def _save(file, arr, *arguments, _save=np.save, **named):
+    _save(file, _accept_ragged(arr), *arguments, **named)
+
+
+def _savez(savez):
+    @functools.wraps(savez)
+    def save_ragged(file, *arrays, **named):
+        savez(file, *map(_accept_ragged, arrays), **{name: _accept_ragged(arr) for name, arr in named.items()})
+
+    return save_ragged
+
+
 def restore() -> None:
+    """Changes NumPy."""
+    np.fromstring, np.save = _fromstring, _save
+    np.savez, np.savez_compressed = _savez(np.savez), _savez(np.savez_compressed)
+    if np.lib.NumpyVersion(np.__version__) >= "2.0.0":
+        np.set_printoptions(legacy="1.25")  # 2.5, not np.float32(2.5)
+    warnings.filterwarnings("ignore", message="overflow encountered in cast")  # of 1e99 > a float32
     for module, name, value in [
         *((np, builtin.__name__, builtin) for builtin in (int, float, bool, object, str, complex)),
         (np, "unicode", str),

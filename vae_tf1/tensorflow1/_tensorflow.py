@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import os
 import sys
 import types
 import warnings
@@ -71,7 +72,7 @@ def _compute_now(thunk):
 
 def _restore_private_modules() -> None:
     """Names of `tensorflow.python` that programs imported though they were private."""
-    cells = _imports.Module("python.ops.rnn_cell_impl", _keras.rnn_cell, rnn_cell_impl)
+    cells = _imports.Module("python.ops.rnn_cell_impl", _keras.rnn_cell, f"{__package__}._rnn", rnn_cell_impl)
     for name in ("rnn_cell", "rnn_cell_impl"):
         setattr(sys.modules["tensorflow.python.ops"], name, cells)
         sys.modules[f"tensorflow.python.ops.{name}"] = cells
@@ -109,4 +110,6 @@ def _describe_missing(prefix: str, name: str):
 def hide_deprecations() -> None:
     """Using TensorFlow 1 is the point here."""
     warnings.filterwarnings("ignore", message=r"`tf\.nn\.rnn_cell\.\w+` is deprecated")
+    warnings.filterwarnings("ignore", message="An interactive session is already active")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     tf.get_logger().addFilter(lambda record: "deprecated" not in record.getMessage())
