@@ -256,15 +256,16 @@ assert list(learn.preprocessing.VocabularyProcessor.restore("vocabulary").revers
 params = tf.contrib.training.HParams(a=1, rate=0.1, name="x", sizes=[1, 2], on=True)
 assert params.parse("a=2,rate=3,name=y z,sizes=[4,5,6],on=false") is params
 assert params.values() == {"a": 2, "rate": 3.0, "name": "y z", "sizes": [4, 5, 6], "on": False}
-assert params.parse("sizes[1]=9").sizes == [4, 9, 6] and "a" in params and params.get("b", 7) == 7
+assert "a" in params and params.get("b", 7) == 7 and str(params) == "a=2,rate=3.0,name=y z,sizes=[4, 5, 6],on=False"
+assert tf.contrib.training.parse_values("s[1]=9,s[0]=2,a=x", {"s": int, "a": str}) == {"s": {1: 9, 0: 2}, "a": "x"}
 params.set_hparam("rate", 1)
 params.add_hparam("b", "c")
 params.del_hparam("on")
-assert params.to_json(sort_keys=True) == '{"a": 2, "b": "c", "name": "y z", "rate": 1.0, "sizes": [4, 9, 6]}'
+assert params.to_json(sort_keys=True) == '{"a": 2, "b": "c", "name": "y z", "rate": 1.0, "sizes": [4, 5, 6]}'
 assert params.parse_json('{"a": 5}').a == params.override_from_dict({"a": 5}).a == 5
-for wrong in ("a=x", "nope=1", "a=1,a=2", "a", "on=maybe"):
+for wrong in ("a=x", "a=1.5", "nope=1", "a=1,a=2", "a", "a=[1]", "s=1", "s[0]=1", "on=maybe"):
     with pytest.raises(ValueError, match="."):
-        tf.contrib.training.HParams(a=1, on=True).parse(wrong)
+        tf.contrib.training.HParams(a=1, s=[1, 2], on=True).parse(wrong)
 """,
     "tables in CSV": """
 import numpy as np

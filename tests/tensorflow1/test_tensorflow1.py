@@ -57,7 +57,7 @@ json.dump({"failed": failed, "said": said, **recorded}, open("got.json", "w"))
 MISSING = {
     "tf.estimator.Estimator": "tf.estimator",
     "import tensorflow.estimator": "tf.estimator",
-    "import tensorflow.python.estimator.estimator": "tf.python.estimator",
+    "import tensorflow.python.estimator.estimator": "tf.python.estimator.estimator",
     "import tensorflow.models.rnn.ptb.reader": "tf.models.rnn.ptb.reader",
     "tf.contrib.factorization": "tf.contrib.factorization",
     "tf.contrib.eager.Variable": "tf.contrib.eager.Variable",

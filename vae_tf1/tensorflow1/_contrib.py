@@ -7,11 +7,13 @@ from tensorflow.python.util import nest
 
 from vae_tf1 import input_data
 from vae_tf1.tensorflow1 import (
+    _attention,
     _bijectors,
     _data,
     _distributions,
     _estimator,
     _framework,
+    _hparams,
     _keras,
     _layers,
     _learn,
@@ -151,7 +153,7 @@ contrib = Module(
         static_state_saving_rnn=tf.nn.static_state_saving_rnn,
         static_bidirectional_rnn=tf.nn.static_bidirectional_rnn,
     ),
-    seq2seq=Module("contrib.seq2seq", _seq2seq),
+    seq2seq=Module("contrib.seq2seq", _seq2seq, _attention),
     signal=tf.signal,
     slim=Module("contrib.slim", "tf_slim", losses=_losses, metrics=_metrics),
     stateless=Module("contrib.stateless", **_same("stateless")),
@@ -159,12 +161,14 @@ contrib = Module(
     training=Module(
         "contrib.training",
         *("tf_slim.training.training", "tf_slim.training.evaluation", "tf_slim.training"),
-        HParams=_learn.HParams,
+        HParams=_hparams.HParams,
         bucket_by_sequence_length=_data.bucket_by_sequence_length,
-        parse_values=_learn.parse_values,
+        parse_values=_hparams.parse_values,
     ),
     util=Module("contrib.util", tf, **_same("util")),
 )
+for name in ("text", "categorical_vocabulary"):  # saved vocabularies name them
+    vars(contrib.learn.preprocessing)[name] = contrib.learn.preprocessing
 for name in ("core_rnn", "core_rnn_cell", "core_rnn_cell_impl"):
     vars(contrib.rnn)[name] = contrib.rnn
 examples = Module(

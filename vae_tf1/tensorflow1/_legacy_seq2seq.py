@@ -71,6 +71,10 @@ def embedding_rnn_decoder(
         return rnn_decoder(inputs, initial_state, cell, embed_likeliest if feed_previous else None)
 
 
+def _cross_entropy(labels, logits):
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.reshape(labels, [-1]), logits=logits)
+
+
 def sequence_loss_by_example(
     logits, targets, weights, average_across_timesteps=True, softmax_loss_function=None, name=None
 ):
@@ -84,9 +88,9 @@ def sequence_loss_by_example(
         lengths = f"{len(logits)}, {len(targets)} and {len(weights)}"
         raise ValueError(f"logits, targets and weights have {lengths} times; pass lists of one length.")
     with tf.name_scope(name, "sequence_loss_by_example"):
-        cross_entropy = softmax_loss_function or tf.nn.sparse_softmax_cross_entropy_with_logits
+        cross_entropy = softmax_loss_function or _cross_entropy
         losses = [
-            cross_entropy(labels=tf.reshape(target, [-1]), logits=logit) * weight
+            cross_entropy(labels=target, logits=logit) * weight
             for logit, target, weight in zip(logits, targets, weights)
         ]
         total = tf.add_n(losses)

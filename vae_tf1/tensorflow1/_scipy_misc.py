@@ -42,29 +42,32 @@ def bytescale(data, cmin=None, cmax=None, high: int = 255, low: int = 0) -> np.n
 
 
 def toimage(arr, high=255, low=0, cmin=None, cmax=None, pal=None, mode=None, channel_axis=None) -> Image.Image:
-    """A PIL image of a matrix [rows, columns], or of three or four of them (RGB, RGBA) along one axis."""
+    """A PIL image of a matrix [rows, columns], or of three or four of them (RGB, RGBA) along one axis.
+
+    Raises:
+        ValueError: the array has another shape, is complex, or has no such `mode`.
+    """
     data = np.asarray(arr)
     if np.iscomplexobj(data):
         raise ValueError("arr is complex; pass real numbers.")
-    if data.ndim == 2:
-        if mode == "F":
-            return Image.fromarray(data.astype(np.float32))
-        if mode == "I":
-            return Image.fromarray(data.astype(np.int32))
-        image = Image.fromarray(bytescale(data, cmin, cmax, high, low))
+    if data.ndim == 2 and mode == "F":
+        return Image.fromarray(data.astype(np.float32))
+    scaled = bytescale(data, cmin, cmax, high, low)
+    if data.ndim == 2 and mode in (None, "L", "P"):
+        image = Image.fromarray(scaled)
         if mode == "P" or pal is not None:
-            image = image.convert("P")
-            image.putpalette(
-                np.asarray(np.arange(256)[:, None].repeat(3, 1) if pal is None else pal, np.uint8).tobytes()
-            )
-            return image
-        return image if mode in (None, "L") else image.convert(mode)
-    channels = [3, 4] if mode is None else [4] if mode in ("RGBA", "CMYK") else [3]
-    axes = [axis for count in channels for axis in range(data.ndim) if data.shape[axis] == count]
-    if data.ndim != 3 or (channel_axis is None and not axes):
-        raise ValueError(f"arr has shape {data.shape}; pass a matrix, or three or four of them for the colours.")
-    colours = np.moveaxis(bytescale(data, cmin, cmax, high, low), axes[0] if channel_axis is None else channel_axis, -1)
-    return Image.fromarray(np.ascontiguousarray(colours)).convert(mode or ("RGB", "RGBA")[colours.shape[-1] - 3])
+            palette = np.arange(256)[:, None].repeat(3, 1) if pal is None else pal
+            image.putpalette(np.asarray(palette, np.uint8).tobytes())
+        return image
+    axes = [axis for count in (3, 4) for axis in range(data.ndim) if data.shape[axis] == count]
+    axis = axes[0] if channel_axis is None and axes else channel_axis
+    modes = {3: ("RGB", "YCbCr"), 4: ("RGBA", "CMYK")}.get(
+        data.shape[axis] if data.ndim == 3 and axis is not None else 0
+    )
+    if modes is None or mode not in (None, *modes):
+        raise ValueError(f"arr has shape {data.shape} and mode is {mode}; pass a matrix, or three or four for colours.")
+    colours = np.ascontiguousarray(np.moveaxis(scaled, axis, -1))
+    return Image.frombytes(mode or modes[0], colours.shape[1::-1], colours.tobytes())
 
 
 def fromimage(im: Image.Image, flatten: bool = False, mode: str | None = None) -> np.ndarray:
@@ -87,8 +90,7 @@ def imread(name, flatten: bool = False, mode: str | None = None) -> np.ndarray:
 
 def imsave(name, arr, format: str | None = None) -> None:
     """Writes a picture; anything but uint8 is scaled so that its least value is black and its greatest white."""
-    image = toimage(arr, channel_axis=2) if np.ndim(arr) == 3 and np.shape(arr)[2] in (3, 4) else toimage(arr)
-    image.save(name, format)
+    toimage(arr, channel_axis=2).save(name, format)
 
 
 def imresize(arr, size, interp: str = "bilinear", mode: str | None = None) -> np.ndarray:
