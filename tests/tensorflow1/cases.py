@@ -201,6 +201,26 @@ try:
 except AttributeError as error:
     assert "scipy.misc.imfilter is not in SciPy any more" in str(error)
 """,
+    "imageio of 2018": """
+import sys
+import types
+import numpy as np
+import tensorflow as tf
+written = {}
+stand_in = types.ModuleType("imageio")  # it need not be installed
+stand_in.imwrite = lambda uri, im, format=None, **named: written.update({uri: im})
+sys.modules["imageio"] = stand_in
+from imageio import imwrite
+import imageio
+imageio.imsave("unit.png", np.array([[0.0, 0.5, 1.0]]))
+imwrite("wide.png", np.array([[-2.0, 0.0, 2.0]], np.float32))
+imwrite("bytes.png", np.array([[7]], np.uint8))
+assert {name: im.tolist() for name, im in written.items()} == {
+    "unit.png": [[0, 127, 255]], "wide.png": [[0, 127, 255]], "bytes.png": [[7]]
+}
+assert written["unit.png"].dtype == np.uint8
+del sys.modules["imageio"]
+""",
     "what other libraries had": """
 import io
 import numpy as np
@@ -213,6 +233,16 @@ read += 1
 assert read.tolist() == [2, 3] and np.fromstring("1 2", sep=" ").tolist() == [1.0, 2.0]
 np.save("ragged.npy", [np.zeros([10, 3]), [0.0] * 5])
 assert len(np.load("ragged.npy", allow_pickle=True)) == 2
+step = np.array([np.zeros(4), 1, 0.5])
+assert step.shape == (3,) and step.dtype == object and np.reshape(step, [1, 3]).shape == (1, 3)
+assert np.array([[np.zeros(4), 1], [np.ones(4), 2]]).shape == (2, 2) and np.asarray([[1], [2, 3]]).shape == (2,)
+for wrong in (lambda: np.array([[1], [2, 3]], float), lambda: np.array("a", int)):
+    try:
+        wrong()
+    except ValueError:
+        pass
+    else:
+        raise AssertionError
 with tf.Session() as sess:
     value = sess.run(tf.constant(2.5))
     assert repr({"loss": value}) == "{'loss': 2.5}" and 1e99 > value
@@ -285,6 +315,11 @@ contrib = tf.contrib
 tf.reset_default_graph()
 batch = tf.data.Dataset.range(10).apply(contrib.data.batch_and_drop_remainder(4)).make_one_shot_iterator().get_next()
 table = contrib.lookup.index_table_from_tensor(mapping=tf.constant(["a", "b"]), num_oov_buckets=1)
+buckets = contrib.data.bucket_by_sequence_length(lambda x: tf.size(x), [3], [2, 2])
+by_length = tf.data.Dataset.range(1, 5).map(lambda n: tf.fill([n], n)).apply(buckets)
+padded = by_length.make_one_shot_iterator().get_next()
+pairs = tf.lookup.KeyValueTensorInitializer(["a"], [7], tf.string, tf.int64)
+numbers = contrib.lookup.HashTable(pairs, -1, "shared")
 words = contrib.lookup.index_to_string_table_from_tensor(["a", "b"], default_value="?")
 chosen = contrib.framework.smart_cond(True, lambda: tf.constant(1), lambda: tf.constant(2))
 flipped = contrib.nn.deprecated_flipped_softmax_cross_entropy_with_logits([[1.0, 2.0]], [[0.0, 1.0]])
@@ -294,6 +329,9 @@ with tf.Session() as sess:
     assert batch.shape.as_list() == [4] and sess.run(chosen) == 1 and sess.run(flipped) == sess.run(right)
     assert sess.run(table.lookup(tf.constant(["b", "z"]))).tolist() == [1, 2]
     assert sess.run(words.lookup(tf.constant([1, 5], tf.int64))).tolist() == [b"b", b"?"]
+    assert sess.run(numbers.lookup(tf.constant(["a", "z"]))).tolist() == [7, -1]
+    assert sess.run(padded).tolist() == [[1, 0], [2, 2]]
+assert not hasattr(contrib.util, "placeholder") and contrib.util.constant_value(tf.constant(3)) == 3
 assert contrib.stateless.stateless_random_uniform is tf.random.stateless_uniform
 assert contrib.distribute.DistributionStrategy is tf.distribute.Strategy
 """,
@@ -311,21 +349,79 @@ with tf.Graph().as_default(), tf.Session() as sess:
     sess.run(assign, feed)
     assert sess.run(tf.convert_to_tensor(w)).ravel().tolist() == list(range(8))
 """,
-    "buckets by length": """
+    "what contrib.seq2seq refuses": """
+import pytest
 import tensorflow as tf
 tf.reset_default_graph()
-tensor = tf.train.slice_input_producer([tf.constant([1, 2, 7, 8])], num_epochs=10, shuffle=False)[0]
-lengths, outputs = tf.contrib.training.bucket_by_sequence_length(
-    tensor, [tf.ones([tensor])], batch_size=2, bucket_boundaries=[5], dynamic_pad=True
+seq2seq, x = tf.contrib.seq2seq, tf.ones([2, 3, 4])
+cell = tf.nn.rnn_cell.GRUCell(4)
+with pytest.raises(ValueError, match="both averaged and summed"):
+    seq2seq.sequence_loss(x, tf.zeros([2, 3], tf.int32), tf.ones([2, 3]), sum_over_batch=True)
+with pytest.raises(ValueError, match="pass a vector"):
+    seq2seq.TrainingHelper(x, 3)
+with pytest.raises(ValueError, match="a vector and a scalar"):
+    seq2seq.GreedyEmbeddingHelper(tf.eye(4), 1, 2)
+with pytest.raises(TypeError, match="decoder is a int"):
+    seq2seq.dynamic_decode(1)
+with pytest.raises(ValueError, match="custom_key_value_fn"):
+    seq2seq.LuongAttention(4, x, custom_key_value_fn=abs)
+with pytest.raises(ValueError, match="1 mechanisms and 2 layers"):
+    seq2seq.AttentionWrapper(cell, seq2seq.LuongAttention(4, x), [3, 3])
+too_long = seq2seq.BasicDecoder(cell, seq2seq.TrainingHelper(x, [9, 1]), cell.zero_state(2, tf.float32))
+with tf.Session() as sess, pytest.raises(tf.errors.InvalidArgumentError):
+    outputs = seq2seq.dynamic_decode(too_long)[0]
+    sess.run(tf.global_variables_initializer())
+    sess.run(outputs)
+""",
+    "helpers of one's own": """
+import tensorflow as tf
+tf.reset_default_graph()
+seq2seq, calls = tf.contrib.seq2seq, []
+def initialize():
+    calls.append("initialize")
+    return tf.constant([False, False]), tf.zeros([2, 3])
+helper = seq2seq.CustomHelper(
+    initialize,
+    lambda time, outputs, state: tf.argmax(outputs, 1, output_type=tf.int32),
+    lambda time, outputs, state, sample_ids: (tf.stack([time > 0, time > 2]), outputs, state),
 )
+cell = tf.nn.rnn_cell.GRUCell(3)
+decoder = seq2seq.BasicDecoder(cell, helper, cell.zero_state(2, tf.float32))
+outputs, state, lengths = seq2seq.dynamic_decode(decoder)
+mechanism = seq2seq.LuongAttention(3, tf.ones([2, 5, 4]))
+attending = seq2seq.AttentionWrapper(tf.nn.rnn_cell.GRUCell(3), mechanism, 6, alignment_history=True)
+training = seq2seq.TrainingHelper(tf.ones([2, 4, 3]), [4, 4])
+_, last, _ = seq2seq.dynamic_decode(seq2seq.BasicDecoder(attending, training, attending.zero_state(2, tf.float32)))
+sampling = seq2seq.SampleEmbeddingHelper(tf.eye(3), [0, 1], 2, 1e-3)
+sampler = seq2seq.BasicDecoder(cell, sampling, cell.zero_state(2, tf.float32))
+drawn, *_ = seq2seq.dynamic_decode(sampler, maximum_iterations=3)
+with tf.Session() as sess:
+    sess.run(tf.global_variables_initializer())
+    assert sess.run(lengths).tolist() == [2, 4] and calls == ["initialize"]
+    assert sess.run(outputs.rnn_output).shape == (2, 4, 3) and sess.run(drawn.sample_id).shape[0] == 2
+    assert sess.run(last.alignment_history.stack()).shape == (4, 2, 5)
+""",
+    "buckets by length": """
+import pytest
+import tensorflow as tf
+tf.reset_default_graph()
+tensor = tf.train.slice_input_producer([tf.constant([1, 7, 2, 8, 3])], num_epochs=4, shuffle=False)[0]
+lengths, outputs = tf.contrib.training.bucket_by_sequence_length(
+    tensor, {"x": tf.ones([tensor])}, 2, [3, 7], dynamic_pad=True, allow_smaller_final_batch=True
+)
+assert outputs["x"].shape.as_list() == [None, None]
+got = []
 with tf.Session() as sess:
     sess.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
     coordinator = tf.train.Coordinator()
     threads = tf.train.start_queue_runners(sess, coordinator)
-    for _ in range(4):
-        got, padded = sess.run([lengths, outputs[0]])
-        assert sorted(got.tolist()) in ([1, 2], [7, 8]) and padded.shape == (2, max(got))
+    with pytest.raises(tf.errors.OutOfRangeError):
+        while True:
+            batch, padded = sess.run([lengths, outputs["x"]])
+            assert padded.sum(1).tolist() == batch.tolist() and padded.shape[1] == max(batch)
+            got.append(batch.tolist())
     coordinator.request_stop()
     coordinator.join(threads)
+assert sorted(got) == [[1, 2]] * 4 + [[3, 3]] * 2 + [[7, 8]] * 4
 """,
 }

@@ -70,6 +70,13 @@ MISSING = {
     "tf.keras.utils.multi_gpu_model": "tf.keras.utils.multi_gpu_model",
     "tf.train.nonsense": "tf.train.nonsense",
     "tf.contrib.rnn.NASCell": "tf.contrib.rnn.NASCell",
+    "tf.contrib.rnn.ConvLSTMCell": "tf.contrib.rnn.ConvLSTMCell",
+    "tf.contrib.legacy_seq2seq.model_with_buckets": "tf.contrib.legacy_seq2seq.model_with_buckets",
+    "tf.contrib.image.rotate": "tf.contrib.image",
+    "tf.contrib.opt.AdamWOptimizer": "tf.contrib.opt",
+    "tf.contrib.nn.alpha_dropout": "tf.contrib.nn.alpha_dropout",
+    "import tensorflow.contrib.cudnn_rnn": "tf.contrib.cudnn_rnn",
+    "tf.contrib.summary.scalar": "tf.contrib.summary",
     "from tensorflow.contrib.learn import DNNClassifier": "tf.contrib.learn.DNNClassifier",
     "tf.nonsense": "tf.nonsense",
 }
@@ -192,6 +199,8 @@ def test_parts_of_contrib_have_the_variables_and_numbers_of_tensorflow_1(one_pro
 
 PROGRAM = """
 import sys
+import numpy as np
+assert np.array([1.5]).astype(np.int)[0] == 1
 import tensorflow as tf
 from tensorflow import nn
 import model
@@ -207,6 +216,24 @@ def test_an_unchanged_program_runs(tmp_path):
     command = [sys.executable, "-m", "vae_tf1.tensorflow1", str(tmp_path / "program.py"), "--steps", "3"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "['--steps', '3'] __main__ True [[0.5, 0.5]]\n", done.stderr
+    assert done.stderr == ""
+
+
+IN_A_NOTEBOOK = """
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+for cell in (
+    "%load_ext vae_tf1.tensorflow1",
+    "import tensorflow as tf; from tensorflow.contrib import slim",
+    "assert slim.flatten(tf.placeholder(tf.float32, [None, 2, 3])).shape.as_list() == [None, 6]",
+):
+    shell.run_cell(cell).raise_error()
+"""
+
+
+def test_one_line_makes_a_notebook_tensorflow_1():
+    done = python(IN_A_NOTEBOOK)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
 
 

@@ -48,8 +48,8 @@ def parts(tf):
         return rnn.stack_bidirectional_rnn([cell(2)], [cell(3)], steps, dtype=tf.float32)
 
     def sequence_losses():
-        means = [(True, True), (True, False), (False, True), (False, False)]
-        return [seq2seq.sequence_loss(x, classes, weights, *mean) for mean in means if mean != (False, False)]
+        reductions = [(1, 1, 0, 0), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 1), (0, 0, 1, 0), (0, 0, 0, 1), (1, 0, 0, 1)]
+        return [seq2seq.sequence_loss(x, classes, weights, *reduction) for reduction in reductions]
 
     def imputed():
         outputs, state, ends = decode(
@@ -110,6 +110,7 @@ def parts(tf):
         "embed_sequence": lambda: contrib.layers.embed_sequence(classes, 4, 3),
         "embed_sequence, unique": lambda: contrib.layers.embed_sequence(classes, 4, 3, unique=True),
         "bow_encoder": lambda: contrib.layers.bow_encoder(classes, 4, 3),
+        "bow_encoder, dense": lambda: contrib.layers.bow_encoder(classes, 4, 3, sparse_lookup=False),
     }
 
 

@@ -9,6 +9,7 @@ from vae_tf1 import input_data
 from vae_tf1.tensorflow1 import (
     _attention,
     _bijectors,
+    _bucketing,
     _data,
     _distributions,
     _estimator,
@@ -20,6 +21,7 @@ from vae_tf1.tensorflow1 import (
     _legacy_seq2seq,
     _lookup,
     _mnist_tutorial,
+    _nn,
     _rnn,
     _seq2seq,
 )
@@ -51,7 +53,6 @@ _SAME = {
         "in_eager_mode": "executing_eagerly",
         "py_func": "py_function",
     },
-    "nn": {"conv1d_transpose": "nn.conv1d_transpose"},
     "proto": {"decode_proto": "io.decode_proto", "encode_proto": "io.encode_proto"},
     "stateless": {
         "stateless_multinomial": "random.stateless_multinomial",
@@ -77,14 +78,8 @@ def _same(module: str) -> dict:
     return found
 
 
-def _flipped(name: str):
-    """A cross-entropy with the arguments of TensorFlow 0.x."""
-    return lambda logits, labels, **named: getattr(tf.nn, name)(labels=labels, logits=logits, **named)
-
-
 _losses = Module("contrib.losses", "tf_slim.losses")
 _metrics = Module("contrib.metrics", "tf_slim.metrics", tf.sets, confusion_matrix=tf.math.confusion_matrix)
-_CROSS_ENTROPIES = [f"{kind}_cross_entropy_with_logits" for kind in ("sigmoid", "softmax", "sparse_softmax")]
 
 contrib = Module(
     "contrib",
@@ -141,9 +136,7 @@ contrib = Module(
     lookup=Module("contrib.lookup", _lookup, "tensorflow.python.ops.lookup_ops"),
     losses=_losses,
     metrics=_metrics,
-    nn=Module(
-        "contrib.nn", **_same("nn"), **{f"deprecated_flipped_{name}": _flipped(name) for name in _CROSS_ENTROPIES}
-    ),
+    nn=Module("contrib.nn", _nn),
     proto=Module("contrib.proto", **_same("proto")),
     rnn=Module(
         "contrib.rnn",
@@ -162,10 +155,10 @@ contrib = Module(
         "contrib.training",
         *("tf_slim.training.training", "tf_slim.training.evaluation", "tf_slim.training"),
         HParams=_hparams.HParams,
-        bucket_by_sequence_length=_data.bucket_by_sequence_length,
+        bucket_by_sequence_length=_bucketing.bucket_by_sequence_length,
         parse_values=_hparams.parse_values,
     ),
-    util=Module("contrib.util", tf, **_same("util")),
+    util=Module("contrib.util", **_same("util")),
 )
 for name in ("text", "categorical_vocabulary"):  # saved vocabularies name them
     vars(contrib.learn.preprocessing)[name] = contrib.learn.preprocessing

@@ -106,7 +106,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         sys.modules[module.__name__] = find(module.__name__)
 
 
-def _is_program(variables: dict | None) -> bool:
+def is_program(variables: dict | None) -> bool:
+    """Whether a module with these global variables is of the program, and not of an installed package."""
     if variables is None:
         return False
     path = variables.get("__file__") or ""
@@ -142,7 +143,7 @@ def _is_tensorflow(name: str) -> bool:
 
 @functools.wraps(builtins.__import__)
 def _import_statement(name, globals=None, locals=None, fromlist=(), level=0, _import=builtins.__import__):
-    if level or not (_is_tensorflow(name) or name.partition(".")[0] in _LIBRARIES) or not _is_program(globals):
+    if level or not (_is_tensorflow(name) or name.partition(".")[0] in _LIBRARIES) or not is_program(globals):
         return _import(name, globals, locals, fromlist, level)
     if not _is_tensorflow(name):
         return _import_library(name, functools.partial(_import, name, globals, locals, fromlist, level))
@@ -181,7 +182,7 @@ def _import_submodule(name: str, package: types.ModuleType, attribute: str) -> N
 def _import_module(name, package=None):
     if not _is_tensorflow(name):
         return _real_import_module(name, package)
-    return _import_for_program(name) if _is_program(sys._getframe(1).f_globals) else _import_or_describe(name)
+    return _import_for_program(name) if is_program(sys._getframe(1).f_globals) else _import_or_describe(name)
 
 
 _real_import_module = importlib.import_module

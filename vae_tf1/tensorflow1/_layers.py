@@ -1,6 +1,7 @@
 """What `tf.contrib.layers` had and tf-slim has not, on embeddings."""
 
 import tensorflow.compat.v1 as tf
+import tf_slim
 
 
 def embed_sequence(
@@ -18,8 +19,8 @@ def embed_sequence(
     if not reuse and (vocab_size is None or embed_dim is None):
         raise ValueError(f"vocab_size is {vocab_size} and embed_dim is {embed_dim}; pass both, or reuse=True.")
     with tf.variable_scope(scope, "EmbedSequence", [ids], reuse=reuse):
-        shape = [vocab_size, embed_dim]
-        embeddings = tf.get_variable("embeddings", shape, None, initializer, regularizer, trainable)
+        shape = None if vocab_size is None or embed_dim is None else [vocab_size, embed_dim]
+        embeddings = tf_slim.model_variable("embeddings", shape, None, initializer, regularizer, trainable)
         return embedding_lookup_unique(embeddings, ids) if unique else tf.nn.embedding_lookup(embeddings, ids)
 
 
@@ -34,13 +35,19 @@ def bow_encoder(
     scope=None,
     reuse=None,
 ):
-    """The mean of the embeddings of each row of int [N, T], in 1.15's variable `embeddings`: float [N, embed_dim]."""
+    """The mean of the embeddings of each row of int [N, T], in the scope's variable `embeddings`: float [N, embed_dim].
+
+    With `sparse_lookup`, 0 in dense `ids` is the end of a row and does not count.
+    """
+    if isinstance(ids, tf.SparseTensor) and not sparse_lookup:
+        raise TypeError("ids are sparse; pass sparse_lookup=True.")
     with tf.variable_scope(scope, "bow_encoder", [ids], reuse=reuse):
         shape = [vocab_size, embed_dim]
-        embeddings = tf.get_variable("embeddings", shape, None, initializer, regularizer, trainable)
-        if isinstance(ids, tf.SparseTensor):
-            return tf.nn.safe_embedding_lookup_sparse(embeddings, ids, combiner="mean")
-        return tf.reduce_mean(tf.nn.embedding_lookup(embeddings, ids), 1)
+        embeddings = tf_slim.model_variable("embeddings", shape, None, initializer, regularizer, trainable)
+        if not sparse_lookup:
+            return tf.reduce_mean(tf.nn.embedding_lookup(embeddings, ids), 1)
+        sparse = ids if isinstance(ids, tf.SparseTensor) else tf_slim.layers.dense_to_sparse(ids)
+        return tf.nn.safe_embedding_lookup_sparse(embeddings, sparse, combiner="mean", default_id=0)
 
 
 def embedding_lookup_unique(params, ids, partition_strategy="mod", name=None):

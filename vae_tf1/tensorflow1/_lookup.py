@@ -4,8 +4,11 @@ import tensorflow.compat.v1 as tf
 from tensorflow.python.ops import lookup_ops
 
 MutableDenseHashTable = lookup_ops.DenseHashTable
-HashTable = tf.lookup.StaticHashTable
 string_to_index_table_from_file = lookup_ops.index_table_from_file
+
+
+def HashTable(initializer, default_value, shared_name=None, name=None):  # noqa: N802
+    return tf.lookup.StaticHashTable(initializer, default_value, name or shared_name)
 
 
 def index_table_from_tensor(mapping, *arguments, **named):

@@ -1,9 +1,12 @@
 """What NumPy has dropped since 2017, and what it does otherwise."""
 
 import functools
+import sys
 import warnings
 
 import numpy as np
+
+from vae_tf1.tensorflow1 import _imports
 
 _RENAMED = {
     "alltrue": "all",
@@ -35,25 +38,37 @@ def _fromstring(string, dtype=float, count=-1, *arguments, sep="", _fromstring=n
     return np.frombuffer(data, dtype, count).copy()
 
 
-def _accept_ragged(arr):
-    """The array; a list whose rows differ in shape becomes an array of objects, as before NumPy 1.24."""
-    try:
-        return np.asanyarray(arr)
-    except ValueError:
-        ragged = np.empty(len(arr), object)
-        ragged[:] = arr
-        return ragged
+def _accepting_ragged(make_array):
+    """`np.array` or `np.asarray`; where a program's rows differ in shape, it returns objects, as before NumPy 1.24."""
+
+    @functools.wraps(make_array)
+    def make(*arguments, **named):
+        try:
+            return make_array(*arguments, **named)
+        except ValueError:
+            if len(arguments) > 1 or named or not _imports.is_program(sys._getframe(1).f_globals):
+                raise
+            return make_array(*arguments, dtype=object)
+
+    return make
 
 
 @functools.wraps(np.save)
 def _save(file, arr, *arguments, _save=np.save, **named):
-    _save(file, _accept_ragged(arr), *arguments, **named)
+    _save(file, _as_array(arr), *arguments, **named)
+
+
+def _as_array(arr):
+    try:
+        return np.asanyarray(arr)
+    except ValueError:
+        return np.asanyarray(arr, dtype=object)
 
 
 def _savez(savez):
     @functools.wraps(savez)
     def save_ragged(file, *arrays, **named):
-        savez(file, *map(_accept_ragged, arrays), **{name: _accept_ragged(arr) for name, arr in named.items()})
+        savez(file, *map(_as_array, arrays), **{name: _as_array(arr) for name, arr in named.items()})
 
     return save_ragged
 
@@ -61,6 +76,7 @@ def _savez(savez):
 def restore() -> None:
     """Changes NumPy."""
     np.fromstring, np.save = _fromstring, _save
+    np.array, np.asarray = _accepting_ragged(np.array), _accepting_ragged(np.asarray)  # type: ignore[assignment]
     np.savez, np.savez_compressed = _savez(np.savez), _savez(np.savez_compressed)
     if np.lib.NumpyVersion(np.__version__) >= "2.0.0":
         np.set_printoptions(legacy="1.25")  # 2.5, not np.float32(2.5)

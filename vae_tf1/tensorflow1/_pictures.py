@@ -20,15 +20,17 @@ def restore_matplotlib() -> None:
 
 
 def restore_imageio() -> None:
-    """imageio converted floats to uint8: by 255 where they are in [0, 1], from their limits otherwise."""
+    """imageio wrote floats and signed integers as uint8: times 255 if floats are in [0, 1], else from their limits."""
     imageio = importlib.import_module("imageio")
     imwrite = imageio.imwrite
 
     def convert_and_write(uri, im, format=None, **named):
         im = np.asarray(im)
-        if im.dtype.kind == "f":
-            low, high = (0, 1) if im.min() >= 0 and im.max() <= 1 else (im.min(), im.max())
-            im = ((im - low) / (high - low or 1) * 255 + 0.499999999).astype(np.uint8)
+        if im.dtype.kind in "fi":
+            in_unit = im.dtype.kind == "f" and im.min() >= 0 and im.max() <= 1
+            low, high = (0, 1) if in_unit else (im.min(), im.max())
+            scaled = im if low == high else (im.astype(float) - low) / (float(high) - low) * 255 + 0.499999999
+            im = scaled.astype(np.uint8)
         return imwrite(uri, im, format=format, **named)
 
     imageio.imwrite = imageio.imsave = convert_and_write  # type: ignore[attr-defined]

@@ -133,7 +133,7 @@ class LayerNormBasicLSTMCell(_RNNCell):  # type: ignore[misc, valid-type]
         kernel = tf.get_variable("kernel", [int(inputs.shape[-1]) + self._num_units, 4 * self._num_units], inputs.dtype)
         gates = tf.matmul(tf.concat([inputs, h], 1), kernel)
         if not self._layer_norm:
-            bias = tf.get_variable("bias", [4 * self._num_units], inputs.dtype, tf.zeros_initializer())
+            bias = tf.get_variable("bias", [4 * self._num_units], inputs.dtype)
             gates = tf.nn.bias_add(gates, bias)
         names = ("input", "transform", "forget", "output")
         i, j, f, o = (self._normalize(gate, name) for gate, name in zip(tf.split(gates, 4, 1), names))
@@ -152,12 +152,22 @@ def LSTMBlockCell(  # noqa: N802
     return _LSTMCell(num_units, use_peephole, cell_clip, forget_bias=forget_bias, reuse=reuse, name=name, dtype=dtype)
 
 
-def GRUBlockCell(num_units=None, cell_size=None, reuse=None, name="gru_cell"):  # noqa: N802
+_BLOCK_NAMES = {"gates/kernel": "w_ru", "gates/bias": "b_ru", "candidate/kernel": "w_c", "candidate/bias": "b_c"}
+
+
+class GRUBlockCell(_GRUCell):  # type: ignore[misc, valid-type]
     """The GRU cell with the variables of 1.15's fused one."""
+
+    def __init__(self, num_units=None, cell_size=None, reuse=None, name="gru_cell"):
+        super().__init__(cell_size if num_units is None else num_units, reuse=reuse, name=name)
+
+    def add_weight(self, name, *arguments, **named):
+        return super().add_weight(_BLOCK_NAMES[name], *arguments, **named)
+
+
+def GRUBlockCellV2(num_units=None, cell_size=None, reuse=None, name="gru_cell"):  # noqa: N802
+    """The GRU cell, whose variables are those of 1.15's second fused one."""
     return _GRUCell(cell_size if num_units is None else num_units, reuse=reuse, name=name)
-
-
-GRUBlockCellV2 = GRUBlockCell
 
 
 def transpose_batch_time(x):
@@ -221,7 +231,7 @@ def stack_bidirectional_rnn(
 
     def layer(forward, backward, x, states):
         outputs, *last = tf.nn.static_bidirectional_rnn(
-            forward, backward, x, *states, dtype=dtype, sequence_length=sequence_length
+            forward, backward, x, *states, dtype, sequence_length, tf.get_variable_scope()
         )
         return outputs, last
 
