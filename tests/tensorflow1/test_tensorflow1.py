@@ -205,6 +205,7 @@ import tensorflow as tf
 from tensorflow import nn
 import model
 x = tf.placeholder(tf.float32, [None, 2])
+tf.InteractiveSession(), tf.InteractiveSession()
 with tf.Session() as sess:
     print(sys.argv[1:], __name__, model.tf is tf, sess.run(nn.softmax(x), {x: [[0.0, 0.0]]}).tolist())
 """

@@ -31,7 +31,16 @@ def prepare() -> None:
 
 def load() -> types.ModuleType:
     """The module `tf.estimator`."""
-    return importlib.import_module(_V1)
+    estimator = importlib.import_module(_V1)
+    estimator.Estimator.fit = property(_refuse_fit)
+    return estimator
+
+
+def _refuse_fit(estimator):
+    raise AttributeError(
+        "fit of tf.contrib.learn's estimators is not in tf.estimator; write train(input_fn, steps=...), with "
+        "tf.estimator.inputs.numpy_input_fn for arrays."
+    )
 
 
 # The estimators of `tf.contrib.learn` that `tf.estimator` has taken over.

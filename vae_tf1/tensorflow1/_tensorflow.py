@@ -110,6 +110,6 @@ def _describe_missing(prefix: str, name: str):
 def hide_deprecations() -> None:
     """Using TensorFlow 1 is the point here."""
     warnings.filterwarnings("ignore", message=r"`tf\.nn\.rnn_cell\.\w+` is deprecated")
-    warnings.filterwarnings("ignore", message="An interactive session is already active")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    tf.get_logger().addFilter(lambda record: "deprecated" not in record.getMessage())
+    usual = ("deprecated", "An interactive session is already active")
+    tf.get_logger().addFilter(lambda record: not any(message in record.getMessage() for message in usual))
