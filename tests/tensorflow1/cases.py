@@ -145,6 +145,12 @@ with tf.Session() as sess:
     assert sess.run(one.copy(loc=[2.0]).mean()).tolist() == [2.0]
     sess.run([one(logits=[0.1, 0.2]).sample() for one in (ds.Bernoulli, ds.Geometric, ds.OneHotCategorical)])
 """,
+    "sizes of narrow integers": """
+import numpy as np
+import tensorflow as tf
+classes = max(np.array([3, 9], np.uint8)) + 1
+assert tf.truncated_normal([classes]).shape.as_list() == [10] == tf.Variable(tf.zeros([classes])).shape.as_list()
+""",
     "regularization losses are tensors": """
 import tensorflow as tf
 tf.reset_default_graph()

@@ -1,5 +1,6 @@
 """Old programs with one line changed. Each process here changes TensorFlow as a whole, so none of it is in this one."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -80,6 +81,8 @@ MISSING = {
     "from tensorflow.contrib.learn import DNNClassifier": "tf.contrib.learn.DNNClassifier",
     "tf.nonsense": "tf.nonsense",
 }
+if importlib.util.find_spec("tensorflow_estimator"):
+    MISSING = {touched: name for touched, name in MISSING.items() if "stimator" not in touched and "DNN" not in touched}
 # What TensorFlow 1.0 removed, and what to write instead.
 REMOVED = {
     "tf.mul(1, 2)": "tf.multiply",
@@ -244,6 +247,47 @@ def test_running_nothing_says_how(arguments, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("nope.py is not a file" if arguments else "usage: python -m vae_tf1.tensorflow1")
+
+
+ESTIMATOR = """
+import tempfile
+import numpy as np
+from vae_tf1 import tensorflow1 as tf
+from tensorflow.contrib import learn
+from tensorflow.python.estimator.export.export import ServingInputReceiver
+
+def model_fn(features, labels, mode):
+    logits = tf.layers.dense(features["x"], 2)
+    loss = tf.losses.sparse_softmax_cross_entropy(labels, logits)
+    train_op = tf.train.AdamOptimizer(0.1).minimize(loss, tf.train.get_global_step())
+    accuracy = tf.metrics.accuracy(labels, tf.argmax(logits, 1))
+    return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, eval_metric_ops={"accuracy": accuracy})
+
+x = np.random.RandomState(0).normal(size=[200, 3]).astype(np.float32)
+y = (x[:, 0] > 0).astype(np.int32)
+inputs = tf.estimator.inputs.numpy_input_fn({"x": x}, y, 50, num_epochs=50, shuffle=True)
+once = tf.estimator.inputs.numpy_input_fn({"x": x}, y, num_epochs=1, shuffle=False)
+columns = [tf.feature_column.numeric_column("x", shape=[3])]
+for estimator in (
+    tf.estimator.Estimator(model_fn, tempfile.mkdtemp()),
+    learn.DNNClassifier([5], columns, model_dir=tempfile.mkdtemp()),
+):
+    estimator.train(inputs)
+    result = estimator.evaluate(once)
+    assert result["global_step"] == 200 and result["accuracy"] > 0.9, result
+try:
+    estimator.fit
+except AttributeError as error:
+    print(error)
+"""
+
+
+def test_estimators_train():
+    pytest.importorskip("tensorflow_estimator", reason="an extra adds it")
+    done = python(ESTIMATOR)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("fit of tf.contrib.learn's estimators is not in tf.estimator; write train(")
+    assert done.stderr == ""
 
 
 EAGER_BEFORE = """

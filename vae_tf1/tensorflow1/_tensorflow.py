@@ -7,11 +7,19 @@ import sys
 import types
 import warnings
 
+import numpy as np
 import tensorflow
 import tensorflow.compat.v1 as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework import graph_util, ops, tensor_shape
-from tensorflow.python.ops import array_ops, control_flow_ops, gen_array_ops, rnn_cell_impl, variable_scope
+from tensorflow.python.ops import (
+    array_ops,
+    control_flow_ops,
+    gen_array_ops,
+    rnn_cell_impl,
+    shape_util,
+    variable_scope,
+)
 from tensorflow.python.util import nest
 
 from vae_tf1.tensorflow1 import _imports, _keras, _missing
@@ -35,6 +43,7 @@ def restore() -> None:
     _refuse_positional_arguments()
     _restore_private_modules()
     variable_scope._LazyEvalTensor = _compute_now
+    shape_util.shape_tensor = _shape_of_ints
     for module in _public_modules():
         describe = functools.partial(_describe_missing, f"tf.{module.__name__.removeprefix(_PUBLIC)}")
         # Behind most of them is another that warns of deprecated names.
@@ -63,6 +72,13 @@ def _with_named_arguments(cross_entropy):
         return cross_entropy(labels, logits, *arguments, **named)
 
     return checked
+
+
+def _shape_of_ints(shape, _today=shape_util.shape_tensor):
+    """A shape as a tensor; `max(labels) + 1`, an int before NumPy 2, is as narrow as the labels today."""
+    if isinstance(shape, list | tuple):
+        shape = [int(size) if isinstance(size, np.integer) and size.itemsize < 4 else size for size in shape]
+    return _today(shape)
 
 
 def _compute_now(thunk):
