@@ -61,7 +61,7 @@ bench: $(READY)  ## Measure this project and its peers side by side, and write t
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/cluster.py
 
-matrix: $(READY)  ## Run the tests that depend on the libraries with each Python, the lowest versions, and TensorFlow 2.18 to 2.21
+matrix: $(READY)  ## Run the tests that depend on libraries: every Python, the lowest versions, TensorFlow 2.18 to 2.21
 	$(BIN)/python tests/matrix.py
 
 audit: $(READY)  ## Look up the locked versions in a database of known vulnerabilities
@@ -86,7 +86,7 @@ $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null || { \
 		echo "This needs Python 3.10 to 3.13, but $(PYTHON) is $$($(PYTHON) --version 2>&1); name a supported one: make PYTHON=python3.12 ..." >&2; \
 		exit 1; }
-	@echo "Setting up $(VENV) (once; it downloads the packages, and takes 3 GB of disk)"
+	@echo "Setting up $(VENV) (once; this downloads the packages and takes 3 GB of disk)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@awk '/^[^ ]/ {own = /^uv==/} own' requirements.txt > $(VENV)/uv.txt
 	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --require-hashes -r $(VENV)/uv.txt

@@ -1,9 +1,10 @@
-"""What several workers cost and bring on one machine, and from which batch size a second machine pays.
+"""Measures clusters of several workers on one machine, and estimates when a second machine pays off.
 
     python benchmarks/cluster.py [--rounds 3] [--seconds 3] [--workers 1 2 4] [--batch-sizes 50 200 ...] [--out DIR]
 
-A cluster of `python -m vae_tf1.cluster` for each number of workers and batch size of each worker, beside the plain loop
-in one process with the same images an iteration. Into DIR (here, by default) goes `cluster.md`.
+For each number of workers and batch size of each worker, a cluster of `python -m vae_tf1.cluster` is compared with the
+plain loop in one process that trains on as many images per iteration. Writes `cluster.md` to DIR, by default this
+script's directory.
 """
 
 import argparse
@@ -28,7 +29,7 @@ NETWORKS = {"1 Gbit/s": 1e9, "10 Gbit/s": 10e9}
 
 
 def iterations_per_second(workers: int, batch_size: int, rounds: int, per_round: int) -> float:
-    """Of a cluster, the median of some rounds; a first one, in which it gathers, does not count."""
+    """Returns the speed of a cluster, the median of some rounds; the first round, while it warms up, does not count."""
     with tempfile.TemporaryDirectory() as temporary:
         directory = os.environ.get("VAE_TF1_DATA_DIR") or HERE.parent / "data"
         command = [sys.executable, "-m", "vae_tf1.cluster", "--data-dir", directory, "--checkpoint-dir", temporary]
@@ -50,67 +51,66 @@ def iterations_per_second(workers: int, batch_size: int, rounds: int, per_round:
             if line.startswith("Iteration"):
                 times.append(time.perf_counter())
         if any(process.wait() for process in processes.values()):
-            raise RuntimeError("A process of the cluster has failed; its message is above.")
+            raise RuntimeError("A process of the cluster failed; its message is above.")
     return per_round / statistics.median(np.diff(times)[1:])
 
 
-def weights() -> int:
-    """Bytes of the notebook's weights, which are those of their gradients."""
+def count_weight_bytes() -> int:
+    """Returns the size of the notebook's weights in bytes, which is also that of their gradients."""
     with tf.Graph().as_default():
         build_vae()
         return sum(4 * variable.shape.num_elements() for variable in tf.trainable_variables())
 
 
-def pays_from(alone: dict[int, float], overhead: float, bandwidth: float) -> int:
-    """The batch size of one machine from which two with half of it each are faster.
+def find_break_even(alone: dict[int, float], overhead: float, bandwidth: float) -> int:
+    """Returns the total batch size from which two machines, with half of it each, are faster than one.
 
-    Each of the two gets the weights and sends its gradients in every iteration, and both through the one connection of
-    the parameter server. By the line through the times of one machine, a batch of n takes a + b * n seconds; two
-    machines take a + b * n / 2, the transfer, and what the runtime takes besides.
+    In every iteration, each of the two gets the weights and sends its gradients, and both share the one connection of
+    the parameter server. A line fitted to the times of one machine gives a + b * n seconds for a batch of n; two
+    machines take a + b * n / 2, plus the transfer and the overhead of the runtime.
 
     Args:
         alone: iterations per second of one process, by batch size.
-        overhead: of the runtime, seconds an iteration.
+        overhead: of the runtime, in seconds per iteration.
         bandwidth: bits per second.
     """
     per_image, _ = np.polyfit(list(alone), [1 / rate for rate in alone.values()], 1)
-    transfer = 2 * 2 * 8 * weights() / bandwidth
+    transfer = 2 * 2 * 8 * count_weight_bytes() / bandwidth
     return int(np.ceil(2 * (transfer + overhead) / per_image / 100) * 100)
 
 
-def conclusion(alone: dict[int, float], of_clusters: dict[tuple[int, int], float]) -> str:
-    """What the table says of the network.
+def describe_network(alone: dict[int, float], of_clusters: dict[tuple[int, int], float]) -> str:
+    """Says what an iteration transfers and, where the measurements suffice, when a second machine pays off.
 
     Args:
         alone: iterations per second of one process, by batch size.
-        of_clusters: the same of clusters, by workers and the batch size of each.
+        of_clusters: iterations per second of clusters, by number of workers and batch size of each.
     """
     overheads = [1 / rate - 1 / alone[size] for (workers, size), rate in of_clusters.items() if workers == 1]
-    said = (
-        f"Every iteration takes the weights to each worker and its gradients back, {weights() / 1e6:.2f} MB each way."
-    )
+    megabytes = count_weight_bytes() / 1e6
+    transfer = f"Every iteration sends the weights to each worker and its gradients back, {megabytes:.2f} MB each way."
     if not overheads or len(alone) < 2:
-        return said
+        return transfer
     overhead = statistics.median(overheads)
-    sizes = " and ".join(f"{pays_from(alone, overhead, speed)} at {name}" for name, speed in NETWORKS.items())
+    sizes = " and ".join(f"{find_break_even(alone, overhead, speed)} at {name}" for name, speed in NETWORKS.items())
     return (
-        f"{said} On paper, a second machine pays from a batch size, of both together, of {sizes}: where half the time "
-        f"of one process is more than the transfer and the {1000 * overhead:.1f} ms that the runtime takes of an "
-        "iteration (one worker against one process, median)."
+        f"{transfer} On paper, a second machine pays off from a total batch size of {sizes}, where half the time of "
+        f"one process exceeds the transfer plus the {1000 * overhead:.1f} ms per iteration that the runtime adds "
+        "(one worker against one process, median)."
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3, help="of a round, about")
+    parser.add_argument("--seconds", type=float, default=3, help="approximate length of a round")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[50, 200, 800, 3200], help="of each worker")
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
     lines = [
         "| workers | batch size of each | iterations/s | images/s | one process, same images: iterations/s | ratio |"
-        " MB an iteration moves |",
+        " MB per iteration |",
         "|---|---|---|---|---|---|---|",
     ]
     alone: dict[int, float] = {}
@@ -123,7 +123,7 @@ def main() -> None:
                 alone[images] = measure(images, 128, [PLAIN], options.rounds, 1)[PLAIN].rate
             rate = iterations_per_second(workers, batch_size, options.rounds, per_round)
             of_clusters[workers, batch_size] = rate
-            moved = 2 * workers * weights() / 1e6
+            moved = 2 * workers * count_weight_bytes() / 1e6
             lines.append(
                 f"| {workers} | {batch_size} | {rate:.1f} | {rate * images:.0f} | {alone[images]:.1f} | "
                 f"{rate / alone[images]:.2f} | {moved:.1f} |"
@@ -133,7 +133,7 @@ def main() -> None:
         "",
         f"Medians of {options.rounds}; one machine ({os.cpu_count()} cores, no GPU), which runs all processes.",
     ]
-    lines += [conclusion(alone, of_clusters)]
+    lines += [describe_network(alone, of_clusters)]
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "cluster.md").write_text("\n".join(lines) + "\n")
 

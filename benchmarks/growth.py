@@ -2,7 +2,7 @@
 
     python benchmarks/growth.py [--rounds 3] [--seconds 1] [--sizes 100 128 ...] [--only NAME ...] [--out DIR]
 
-The contenders are those of `speed.py`, and take turns at each size in the same way. Writes `growth.md` and
+The contenders are those of `speed.py` and take turns in the same way, at each size. Writes `growth.md` and
 `growth.png` to DIR, by default this script's directory.
 """
 

@@ -4,7 +4,7 @@
 
 Every contender trains the same model on the same batches for the same number of iterations. Each peer has its own
 environment, in `build/benchmarks`, with the packages that its file in `requirements/` lists. The contenders take turns
-round by round, so a machine that slows down affects all of them. After the last round, each evaluates the negative ELBO
+round by round, so a slowdown of the machine affects all of them. After the last round, each evaluates the negative ELBO
 of the test images.
 
 Writes `speed.md`, the table, and `speed.png`, the chart, to DIR, by default this script's directory.
@@ -71,7 +71,7 @@ class Worker:
     def __init__(self, name: str, contender: Contender, data: Path, stack: contextlib.ExitStack):
         self._name = name
         self._log = stack.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115 (it is entered)
-        # TensorFlow 2, imported here, sets TF2_BEHAVIOR, which TensorFlow 1.15 would obey.
+        # TensorFlow 2 sets TF2_BEHAVIOR when this process imports it; TensorFlow 1.15 would obey it.
         environment = {name: value for name, value in os.environ.items() if name != "TF2_BEHAVIOR"}
         python = prepare_environment(contender.environment)
         self._process = subprocess.Popen(
@@ -141,7 +141,7 @@ def write_data(path: Path, rounds: int, per_round: int, batch_size: int = BATCH_
     rows = []
     for i in range(1 + rounds * per_round):
         rows.append(data.train.next_rows(batch_size))
-        if i % per_round == 0:  # as the reports of `train` do, because the sets share one random generator
+        if i % per_round == 0:  # as a report of `train` does; the sets share one random generator
             data.validation.next_rows(SHOWN_IMAGES)
     np.savez(
         path,

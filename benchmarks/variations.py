@@ -46,8 +46,8 @@ def build(name: str):
     return vae_tf1.build_vae(seed=0, **arguments.get(name, {"encoder": encoder, "decode": decode}))
 
 
-def open_and_read(loop: str):  # imports here, because a session's settings are those of its process
-    import vae_tf1  # before TensorFlow, whose messages it holds back  # isort: skip
+def open_and_read(loop: str):  # imports here, because TensorFlow's settings apply to a whole process
+    import vae_tf1  # before TensorFlow, whose messages it filters  # isort: skip
     import tensorflow.compat.v1 as tf
 
     tf.disable_eager_execution()
@@ -56,7 +56,7 @@ def open_and_read(loop: str):  # imports here, because a session's settings are 
 
 
 def training(loop: str, name: str, iterations: int) -> float:
-    """Returns iterations per second."""
+    """Returns the iterations per second of one of `MODELS`."""
     vae_tf1, sess, data = open_and_read(loop)
     reports = vae_tf1.train(sess, build(name), data, 10**6, report_every=iterations, compiled=loop == "compiled")
     next(reports)
@@ -66,7 +66,7 @@ def training(loop: str, name: str, iterations: int) -> float:
 
 
 def likelihood(loop: str, images: int) -> float:
-    """Returns the seconds for test images, in a process whose first session was configured for this loop."""
+    """Returns the seconds that the first `images` test images take; the first session is configured for `loop`."""
     vae_tf1, sess, data = open_and_read(loop)
     vae = build(MODELS[0])
     for _ in vae_tf1.train(sess, vae, data, 1, compiled=loop == "compiled"):
@@ -78,7 +78,7 @@ def likelihood(loop: str, images: int) -> float:
 
 
 def products(library: str, images: int) -> float:
-    """Returns the seconds of the decoder's two products for the same samples, in NumPy, 50000 rows at a time."""
+    """Returns the seconds that the decoder's two products take for as many samples, in NumPy, 50000 rows at a time."""
     import numpy as np
 
     shapes = [(50_000, 64), (64, 128), (128, 784)]

@@ -1,6 +1,6 @@
 """A variational autoencoder in TensorFlow 1 style, on today's TensorFlow."""
 
-from vae_tf1 import _startup as _startup  # first: it is what imports TensorFlow  # isort: skip
+from vae_tf1 import _startup as _startup  # first, because it imports TensorFlow  # isort: skip
 from vae_tf1 import input_data
 from vae_tf1.build import build_vae
 from vae_tf1.evaluation import Estimate, Evaluation, evaluate, kl_per_dimension

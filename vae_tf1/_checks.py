@@ -1,4 +1,4 @@
-"""Checks of arguments, one function per kind: each returns the value in the one form that this package works with."""
+"""Checks of arguments, one function per kind; each returns the value in the form that this package uses."""
 
 import operator
 import os
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a scheme of one letter would be a drive of Windows
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a single letter would be a Windows drive, not a scheme
 
 
 def as_count(value: object, name: str, minimum: int = 0, maximum: int | None = None) -> int:
@@ -39,7 +39,7 @@ def as_sizes(**sizes: object) -> list[int]:
 
 
 def as_noise_seed(value: object, name: str = "seed") -> int:
-    """A seed of TensorFlow's stateless noise, which has 31 bits and a sign.
+    """A seed of TensorFlow's stateless noise: a signed 32-bit integer, as an `int`.
 
     Raises:
         TypeError, ValueError: as `as_count`.
@@ -60,23 +60,27 @@ def as_path(value: object, name: str) -> Path:
     if not text or "\0" in text:
         raise ValueError(f"{name} is {text!r}; pass the path of a file or directory.")
     if _URL.match(text):
-        raise ValueError(f"{name} is {text!r}, but only local files are read and written; pass the path of one.")
+        raise ValueError(f"{name} is {text!r}, but only local files are read and written; pass a local path.")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        raise ValueError(f"{name} is {text!r}, and that user has no known home directory; write it out.") from error
+        raise ValueError(
+            f"{name} is {text!r}, and that user has no known home directory; write out the directory."
+        ) from error
 
 
 def as_array(value: object, name: str) -> np.ndarray:
     """Real numbers as a NumPy array.
 
     Raises:
-        TypeError: it is a tensor, a masked array, ragged, or not of real numbers.
+        TypeError: it is a tensor, a masked array or ragged, or its elements are not real numbers.
     """
     if tf.is_tensor(value):
-        raise TypeError(f"{name} is a tensor; pass a NumPy array, such as sess.run of it.")
+        raise TypeError(f"{name} is a tensor; pass a NumPy array, such as the result of sess.run.")
     if np.ma.isMaskedArray(value):
-        raise TypeError(f"{name} is a masked array, whose mask would be ignored; pass its filled() or compressed().")
+        raise TypeError(
+            f"{name} is a masked array, whose mask would be ignored; pass the result of filled() or compressed()."
+        )
     try:
         array = np.asarray(value)
     except Exception as error:  # ragged, or whatever the `__array__` of a foreign type raises
@@ -92,11 +96,11 @@ def as_array(value: object, name: str) -> np.ndarray:
 
 
 def as_rows(value: Any, name: str, columns: str) -> tf.Tensor:
-    """A float32 tensor with a row for each image.
+    """A float32 tensor [N, columns], one row per image.
 
     Raises:
         TypeError: it cannot be converted to a tensor.
-        ValueError: it has another dtype, or is not [N, columns].
+        ValueError: it is not float32, or does not have two dimensions.
     """
     try:
         tensor = value if tf.is_tensor(value) else tf.convert_to_tensor(as_array(value, name))
@@ -110,7 +114,7 @@ def as_rows(value: Any, name: str, columns: str) -> tf.Tensor:
     return tensor
 
 
-_processes: set[int] = set()  # that have run a session, and so have TensorFlow's threads
+_processes: set[int] = set()  # ids of processes that have run a session, and so have TensorFlow's threads
 
 
 def check_session(sess: tf.Session, graph: tf.Graph) -> None:
@@ -125,12 +129,12 @@ def check_session(sess: tf.Session, graph: tf.Graph) -> None:
         raise TypeError(f"sess is {shown(sess)}; pass an open tf.Session.")
     if _processes and os.getpid() not in _processes:
         raise RuntimeError(
-            "This process was forked from one that has run a TensorFlow session, whose threads it lacks, so a session "
-            'would never end here; start processes with multiprocessing.get_context("spawn").'
+            "This process was forked from one that has run a TensorFlow session, and lacks that session's threads, so "
+            'a session would hang here; start processes with multiprocessing.get_context("spawn").'
         )
     if sess.graph is not graph:
         raise ValueError(
-            "sess runs another graph than the one vae was built in; open it with tf.Session(graph=vae.x.graph)."
+            "sess runs another graph, not the one that vae was built in; open it with tf.Session(graph=vae.x.graph)."
         )
     if is_closed(sess):
         raise ValueError("sess is closed; stay inside its `with` block, or open another tf.Session.")
@@ -138,7 +142,7 @@ def check_session(sess: tf.Session, graph: tf.Graph) -> None:
 
 
 def is_closed(sess: tf.Session) -> bool:
-    """Whether a session has been closed; sessions with hooks, which would run, are taken to be open."""
+    """Whether a session has been closed. Sessions with hooks count as open, because asking would run the hooks."""
     if not isinstance(sess, tf.Session | tf.InteractiveSession):
         return False
     try:
@@ -149,5 +153,5 @@ def is_closed(sess: tf.Session) -> bool:
 
 
 def shown(value: object) -> str:
-    """The value as it is shown in a message: one short line."""
+    """The value as messages show it: one short line."""
     return " ".join(reprlib.repr(value).split())

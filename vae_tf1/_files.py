@@ -22,7 +22,7 @@ def sha256_of(path: FilePath) -> str:
     """The SHA-256 of a file's content, in hexadecimal.
 
     Raises:
-        OSError: it can't be read, or is not a regular file (reading a pipe would wait for ever).
+        OSError: it can't be read, or is not a regular file (reading from a pipe would block).
     """
     if not os.path.isfile(path):
         raise OSError(f"{os.path.basename(path)} is missing, or is not a file")
@@ -34,7 +34,7 @@ def sha256_of(path: FilePath) -> str:
 
 
 def explain(error: Exception) -> str:
-    """The reason that the operating system or TensorFlow gives for an error, on one line."""
+    """The reason for an error as the operating system or TensorFlow states it, on one line."""
     return getattr(error, "strerror", None) or str(error).partition("\n")[0]
 
 
@@ -45,17 +45,19 @@ def name_beside(path: Path) -> Path:
 
 @contextlib.contextmanager
 def write_aside(path: Path, what: str, advice: str, make_way: Callable[[Path], None]) -> Iterator[Path]:
-    """Gives an empty directory beside `path`; it takes the place of `path` when the block ends without an error.
+    """Yields an empty directory beside `path`, which replaces `path` when the block ends without an error.
 
-    Several processes may do so at a time: each replaces a whole directory with a whole one.
+    Several processes may do so at the same time: each replaces a whole directory with a whole one.
 
     Args:
         path: a directory, or a symbolic link to one; it stays until the new one is whole.
-        what: is being written; the subject of the error message, as `advice` is its end.
-        make_way: called with the path of what is there, which is deleted once it has been replaced; raises
+        what: what is being written; the subject of the error message.
+        advice: what to do if that fails; the end of the error message.
+        make_way: called with the path of the present directory, which is deleted once it has been replaced; raises
             FileExistsError if it must stay.
 
     Raises:
+        FileExistsError: from `make_way`.
         OSError: the directory can't be written; nothing has changed.
     """
     final = Path(os.path.realpath(path))
@@ -77,7 +79,7 @@ def write_aside(path: Path, what: str, advice: str, make_way: Callable[[Path], N
 
 
 def _replace(path: Path, new: Path, make_way: Callable[[Path], None]) -> None:
-    """Renames `new` to `path`, and deletes what was there; on failure it is put back."""
+    """Renames `new` to `path`, and deletes what was there; on failure, puts that back."""
     replaced: list[Path] = []
     try:
         # No `try` in this loop: an interrupt at its line would not reach the `except` below.
@@ -105,7 +107,7 @@ def _rename_if_free(new: Path, path: Path) -> bool:
 
 
 def delete(directory: Path) -> None:
-    """Deletes a directory if it exists; warns of what could not be deleted."""
+    """Deletes a directory if it exists; warns if it can't be deleted."""
     try:
         shutil.rmtree(directory)
     except FileNotFoundError:
@@ -116,7 +118,7 @@ def delete(directory: Path) -> None:
 
 @contextlib.contextmanager
 def without_wildcards(prefix: Path) -> Iterator[str]:
-    """Gives a path for the files whose paths begin with `prefix` that TensorFlow does not take for a pattern.
+    """Yields an alias of `prefix`, and of the files whose paths begin with it, that TensorFlow can read literally.
 
     `tf.train.Saver` would look for "run [1]/model.ckpt" in the directory "run 1".
     """

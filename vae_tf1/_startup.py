@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
-# Messages of TensorFlow that say nothing about the program: progress, the processor's instructions, no GPU.
+# TensorFlow's messages that say nothing about the program: its progress, CPU instructions, a missing GPU.
 _NOISE = (
     r"^(WARNING: All log messages before absl::InitializeLog|To enable the following instructions:"
     r"|([0-9-]+ [0-9:.]+: )?([IW][0-9 ]|E[0-9 ].*(cuda|cuInit|cuDNN|cuBLAS|cuFFT|computation_placer)))"
@@ -51,10 +51,10 @@ def stderr_without_noise() -> Iterator[None]:
 
 
 def check_tensorflow_probability(tensorflow: str, probability: str) -> None:
-    """Checks that the two versions fit together, which pip's metadata does not ensure.
+    """Checks that the two versions are compatible, which pip's metadata does not ensure.
 
     Raises:
-        ImportError: they do not; the message says what to install.
+        ImportError: they are not; the message says what to install.
     """
     minor = int(tensorflow.split(".")[1])
     needed = {15: "0.23", 16: "0.24", 17: "0.24"}.get(minor)
@@ -74,14 +74,14 @@ def import_tensorflow() -> None:
         with stderr_without_noise():
             import tensorflow
 
-            tensorflow.config.list_physical_devices()  # once in a process; without a GPU, CUDA complains on stderr
+            tensorflow.config.list_physical_devices()  # without a GPU, CUDA complains on stderr the first time
     finally:
         if chosen is None:
             del os.environ[LOG_LEVEL]
 
 
 def restore_names_for_tf_slim() -> None:
-    """Puts back the names that tf-slim takes from TensorFlow's modules of 2021, where these no longer have them."""
+    """Restores names that tf-slim expects in TensorFlow's internal modules, where newer versions lack them."""
     import tensorflow.compat.v1 as tf
     from tensorflow.python.framework import ops
     from tensorflow.python.ops import array_ops, control_flow_ops, variable_scope

@@ -1,4 +1,4 @@
-"""`build_vae`: the whole graph of the original notebook, put together from the pieces of `model`."""
+"""`build_vae`: the whole graph of the original notebook, assembled from the functions of `model`."""
 
 import functools
 import math
@@ -38,18 +38,19 @@ def build_vae(
         seed: graph-level seed; weights and noise are then those of TensorFlow 1.15 with
             `tf.set_random_seed(seed)`. None keeps the graph's seed, if it has one.
         encoder: from images, float32 [N, P], to `mu_logvar`, float32 [N, 2 * D].
-        decode: from z, float32 [N, D], to `(x_logits, x_dist)`: float32 tensor [N, ...], and the distribution over the
-            pixels that it parameterizes, of tensorflow-probability, batch shape [N, P] or [N]. Images are binarized
-            where this is Bernoulli, and fed as they are where it is another one.
+        decode: from z, float32 [N, D], to `(x_logits, x_dist)`: a float32 tensor [N, ...], and the distribution over
+            the pixels that it parameterizes, of tensorflow-probability, batch shape [N, P] or [N]. Images are binarized
+            if it is a Bernoulli distribution, and fed unchanged otherwise.
         prior: p(z), a distribution of tensorflow-probability over [D] or, with batch shape [D], over each dimension; or
-            a function that returns one, called when the encoder has been built, which may use the encoder's weights
-            (`with tf.variable_scope("encoder", reuse=True):`). Its trainable parameters are trained. None is N(0, I).
+            a function that returns one. The function is called after the encoder has been built, and may use its
+            weights (`with tf.variable_scope("encoder", reuse=True):`). Trainable parameters of the prior are trained.
+            None is N(0, I).
         beta: weight of the KL divergence in `loss` (Higgins et al. 2017, "beta-VAE", eq. 4); a number, or a scalar
             tensor, such as a schedule.
         optimizer: any `tf.train.Optimizer`; None is `tf.train.AdamOptimizer()`. It counts its steps in the graph's
-            global step (`tf.train.get_or_create_global_step()`) where there is one, for a learning rate that decays.
+            global step (`tf.train.get_or_create_global_step()`) if there is one, for a learning rate that decays.
         hidden_units: width of the hidden layers of the built-in `encoder` and `decode`.
-        latent_dimensions: D, of the built-in `encoder`; a custom encoder decides for itself.
+        latent_dimensions: D, for the built-in `encoder`; a custom encoder decides for itself.
         image_pixels: P, such as `data.train.images.shape[1]`.
 
     Regularization losses that `encoder` or `decode` adds to the graph (slim's `weights_regularizer`) are added to
@@ -62,8 +63,9 @@ def build_vae(
         RuntimeError: TensorFlow executes eagerly, so there is no graph to build in.
         TypeError: a size or `seed` is not a whole number, `optimizer` is not a `tf.train.Optimizer`, `prior` or
             `x_dist` is not a distribution, or `encoder` or `decode` does not return tensors.
-        ValueError: a size is below 1, `beta` is not a number from 0, the graph already has such a model,
-            `latent_dimensions` is given with a custom encoder, or what `encoder` or `decode` returns does not fit.
+        ValueError: a size is below 1, `beta` is negative or not a finite number, the graph already has such a model in
+            this scope, `latent_dimensions` is given with a custom encoder, or `decode` returns a distribution over
+            another number of pixels.
     """
     _check_arguments(beta, optimizer)
     hidden_units, latent_dimensions, image_pixels = as_sizes(
@@ -80,7 +82,7 @@ def build_vae(
 
     operations_before = len(tf.get_default_graph().get_operations())
     x = tf.placeholder(tf.float32, [None, image_pixels], name="x")
-    # Resource variables, which XLA compiles, even where `tf.disable_v2_behavior()` has turned them off.
+    # XLA needs resource variables, which `tf.disable_v2_behavior()` turns off by default.
     with tf.variable_scope("encoder", use_resource=True):
         mu_logvar = _checked_posterior(encoder(x))
     prior = _checked_prior(prior() if callable(prior) else prior)
@@ -91,7 +93,7 @@ def build_vae(
     with tf.variable_scope("unlabeled"), tf.variable_scope("optimizer"):
         terms, densities = _negative_elbo(x, mu_logvar, z, x_logits, x_dist, prior)
         loss = _add_penalties(terms, beta, prefix)
-        with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS, _inside(prefix))):
+        with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS, _scope_pattern(prefix))):
             train_step = model.minimize(loss, optimizer, tf.train.get_global_step())
     use_tf1_seeds(tf.get_default_graph().get_operations()[operations_before:])
     fields = x, mu_logvar, z, x_logits, x_dist, x_hat, terms.reconstruction, terms.kl_divergence, loss, train_step
@@ -122,13 +124,13 @@ def _negative_elbo(
         densities = {"log_prior": _sum_to_rows(prior.log_prob(z)), "log_posterior": posterior.log_prob(z)}
         try:
             kl_divergence = tfp.distributions.kl_divergence(posterior, prior)
-        except NotImplementedError:  # no closed form: the unbiased estimate from the z of each image
+        except NotImplementedError:  # no closed form: an unbiased estimate from the one z of each image
             kl_divergence = densities["log_posterior"] - densities["log_prior"]
     return model.NegativeElbo(tf.reduce_mean(reconstruction + kl_divergence), reconstruction, kl_divergence), densities
 
 
 def _sum_to_rows(log_prob: tf.Tensor) -> tf.Tensor:
-    """[N] from log-densities [N] of whole rows, or [N, ...] of their parts."""
+    """Sums log-densities [N, ...] over all axes but the first: to [N], in nats per image."""
     return tf.reduce_sum(log_prob, axis=list(range(1, log_prob.shape.rank)))
 
 
@@ -138,12 +140,12 @@ def _add_penalties(terms: model.NegativeElbo, beta: float | tf.Tensor, prefix: s
     if tf.is_tensor(beta) or beta != 1:
         weight = tf.convert_to_tensor(beta, tf.float32, name="beta")
         loss = tf.reduce_mean(terms.reconstruction + weight * terms.kl_divergence)
-    for penalty in tf.losses.get_regularization_losses(_inside(prefix)):
+    for penalty in tf.losses.get_regularization_losses(_scope_pattern(prefix)):
         loss += penalty
     return loss
 
 
-def _inside(prefix: str) -> str:
+def _scope_pattern(prefix: str) -> str:
     return rf"{prefix}(encoder|decoder)(_\d+)?/"
 
 
@@ -154,7 +156,7 @@ def _check_arguments(beta: Any, optimizer: Any) -> None:
             "call it inside `with tf.Graph().as_default():`, or call tf.disable_v2_behavior() first."
         )
     if not tf.is_tensor(beta) and not (isinstance(beta, numbers.Real) and 0 <= float(beta) < math.inf):
-        raise ValueError(f"beta is {shown(beta)}; pass a number from 0, or a scalar tensor.")
+        raise ValueError(f"beta is {shown(beta)}; pass a finite number, 0 or more, or a scalar tensor.")
     if optimizer is not None and not isinstance(optimizer, tf.train.Optimizer):
         raise TypeError(
             f"optimizer is a {type(optimizer).__name__}; pass a tf.train.Optimizer of tensorflow.compat.v1."
@@ -165,12 +167,12 @@ def _check_width_is_used(encoder: Callable[..., tf.Tensor], latent_dimensions: i
     if encoder is not model.encoder and latent_dimensions != LATENT_DIMENSIONS:
         raise ValueError(
             f"latent_dimensions is {latent_dimensions}, but only the built-in encoder takes it; "
-            f"let your own encoder return 2 * {latent_dimensions} columns instead."
+            f"make your own encoder return 2 * {latent_dimensions} columns instead."
         )
 
 
 def _check_no_model_yet() -> str:
-    """Returns what the names of variables begin with here."""
+    """Returns the prefix of variable names in the current scope; raises ValueError if a model has been built in it."""
     scope = tf.get_variable_scope()
     prefix = f"{scope.name}/" if scope.name else ""
     if not scope.reuse and tf.global_variables(f"{prefix}(encoder|decoder)/"):
@@ -211,7 +213,7 @@ def _checked_likelihood(decoded: Any, image_pixels: int) -> model.Likelihood:
     if shape.rank and shape[-1] not in (None, image_pixels):
         raise ValueError(
             f"decode returned a {type(x_dist).__name__} over {shape[-1]} pixels, but image_pixels is {image_pixels}; "
-            "return one logit for each pixel, or one value of another likelihood."
+            "return a distribution with one value for each pixel."
         )
     return x_logits, x_dist
 
@@ -219,6 +221,6 @@ def _checked_likelihood(decoded: Any, image_pixels: int) -> model.Likelihood:
 def _sample_image(x_logits: tf.Tensor, x_dist: Distribution) -> tf.Tensor:
     if not isinstance(x_dist, tfp.distributions.Bernoulli):
         return x_dist.sample()
-    # x_dist.sample(), but tfp's would not take its noise from the seed as TensorFlow 1 did: white where noise < p.
+    # TensorFlow 1's sampling: white where noise < p. tfp's x_dist.sample() derives its noise from the seed differently.
     noise = tf.random_uniform(tf.shape(x_logits))
     return tf.cast(noise < x_dist.probs_parameter(), tf.float32)

@@ -1,4 +1,4 @@
-"""How good a trained model is, in nats per image."""
+"""Measures of a trained model, in nats per image."""
 
 import sys
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ class Estimate(float):
     """A mean over images: a float that carries its standard error.
 
     Attributes:
-        standard_error: the standard deviation over the images, divided by the root of their number.
+        standard_error: the standard deviation over the images, divided by the square root of their number.
     """
 
     standard_error: float
@@ -31,7 +31,9 @@ class Estimate(float):
 
     @classmethod
     def of(cls, values: ArrayLike) -> "Estimate":
-        """From one value per image, [N], such as `log_likelihood` gives; of a single one the standard error is NaN.
+        """The mean of one value per image, [N], such as those of `log_likelihood`.
+
+        The standard error of a single value is NaN.
 
         Raises:
             TypeError: `values` is not an array of real numbers.
@@ -59,7 +61,7 @@ class Evaluation(NamedTuple):
 
     negative_elbo: Estimate  # reconstruction + kl_divergence, whatever weight the latter had in training
     reconstruction: Estimate  # -log p(x|z), one z per image
-    kl_divergence: Estimate  # KL(q(z|x) || N(0, I))
+    kl_divergence: Estimate  # KL(q(z|x) || p(z))
 
 
 def evaluate(
@@ -67,16 +69,16 @@ def evaluate(
 ) -> Evaluation:
     """The negative ELBO of images and its two terms, estimated with one draw of z from q(z|x) for each image.
 
-    A copy of the model is run with noise of its own, so training continues as if nothing had been evaluated.
+    A copy of the model runs with noise of its own, so training continues as if nothing had been evaluated.
 
     Args:
         sess: a session that holds the trained weights.
         vae: from `build_vae` or made by hand, in the graph of `sess`.
-        images: [N, P], pixels in [0, 1], or a `DataSet`, where `vae.inputs` takes labels. They are fed as in training:
+        images: [N, P], pixels in [0, 1], or a `DataSet` if `vae.inputs` takes labels. They are fed as in training:
             binarized, or as `vae.inputs` says.
         batch_size: images per run of the graph; the last batch may be smaller.
-        seed: of the noise: the same weights, images and seed give the same numbers, whatever the batch size. (Where the
-            model has a `log_posterior` or `log_prior` of its own, its noise depends on the batch size, too.)
+        seed: of the noise. The same weights, images and seed give the same numbers, whatever the batch size. (If the
+            model has a `log_posterior` or a `log_prior`, the noise depends on the batch size too.)
         feed: values of other placeholders, the same for all images, such as {is_training: False}.
 
     Returns:
@@ -101,7 +103,7 @@ def evaluate(
 
 
 def _run_standard(model: MeasuredModel, parts: list[slice], seed: int) -> list[list[np.ndarray]]:
-    """The two terms of each part of the images, z drawn from the Gaussian of `mu_logvar` with noise of NumPy's."""
+    """The two terms of each part of the images; z is drawn from the Gaussian of `mu_logvar` with NumPy's noise."""
     vae = model.vae
     mu_logvar, x = model.copy([vae.mu_logvar, vae.x], name="encode")
     mu, logvar = tf.split(mu_logvar, 2, axis=1)
@@ -114,7 +116,7 @@ def _run_standard(model: MeasuredModel, parts: list[slice], seed: int) -> list[l
 
 
 def _run_any(model: MeasuredModel, parts: list[slice], seed: int) -> list[list[np.ndarray]]:
-    """The two terms of each part of the images, the model drawing all of its latent variables."""
+    """The two terms of each part of the images; the model draws all of its latent variables itself."""
     terms = [model.drawn["reconstruction"], model.drawn["kl_divergence"]]
     with model.open_session() as session:
         return [session.run(terms, {**model.feed(part), model.stream: [seed, part.start]}) for part in parts]
@@ -135,7 +137,7 @@ def kl_per_dimension(mu_logvar: ArrayLike) -> np.ndarray:
     """
     mu_logvar = as_array(mu_logvar, "mu_logvar").astype(np.float64)
     if not np.isfinite(mu_logvar).all():
-        raise ValueError("mu_logvar has values that are not finite; pass those of a model whose weights are.")
+        raise ValueError("mu_logvar has values that are not finite; pass those of a model with finite weights.")
     if mu_logvar.ndim != 2 or not len(mu_logvar) or mu_logvar.shape[1] % 2:
         raise ValueError(f"mu_logvar is {list(mu_logvar.shape)}; pass [N, 2 * D] of at least one image.")
     mu, logvar = np.split(mu_logvar, 2, axis=1)

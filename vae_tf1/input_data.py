@@ -57,15 +57,15 @@ def read_data_sets(
         fake_data: return three sets of 10000 placeholder examples, for `next_batch(n, fake_data=True)`; nothing is
             read.
         one_hot: return labels as float64 [N, 10] instead of uint8 [N].
-        dtype: type of the images: float32 in [0, 1], or uint8 in 0 to 255; TensorFlow's types are accepted too.
+        dtype: type of the images: float32 for pixels in [0, 1], or uint8 for 0 to 255; TensorFlow's types are accepted.
         reshape: return images as [N, rows * columns], 784 for MNIST, instead of [N, rows, columns, 1].
         validation_size: how many rows, from the front of the train file, become the validation set.
         seed: seed of a private generator that shuffles all three sets. With None, as in TensorFlow 1.15, NumPy's
-            global generator shuffles them: the graph's seed (`tf.set_random_seed`) seeds it here if there is one, and
-            `np.random.seed` after reading determines the batches too.
+            global generator shuffles them. This function seeds that generator with the graph's seed
+            (`tf.set_random_seed`) if there is one, and a later `np.random.seed` also determines the batches.
         source_url: where to download the four files from if `train_dir` lacks them, such as the address in
             Fashion-MNIST's README. They have no known checksums. With the default, the list above applies.
-        source: "auto" follows the list above; "mnist" accepts nothing but MNIST; "builtin" reads the built-in digits.
+        source: "auto" follows the list above; "mnist" accepts only MNIST; "builtin" reads the built-in digits.
 
     Returns:
         `Datasets` with `train` (55000 rows of MNIST), `validation` (5000), `test` (10000) and `name`.
@@ -73,11 +73,11 @@ def read_data_sets(
     Raises:
         TypeError: `dtype` is neither float32 nor uint8, `train_dir` is not a path, or `seed` or `validation_size` is
             not a whole number.
-        ValueError: `source` or `validation_size` is not one of those above, a file is damaged, two files do not
-            belong together, a file in `train_dir`/downloads/manual does not have MNIST's checksum, or what
-            tensorflow-datasets has prepared is damaged.
-        OSError: `train_dir` is a file, can't be written, or holds some of four files that are not MNIST's; or the
-            download failed and `source` is "mnist" or there is a `source_url`.
+        ValueError: `source` is not one of those above, `validation_size` is negative or exceeds the train file, a file
+            is damaged, two files do not belong together, a file in `train_dir`/downloads/manual does not have MNIST's
+            checksum, or the data that tensorflow-datasets prepared is damaged.
+        OSError: `train_dir` is a file, can't be written, or holds only some of four files that are not MNIST's; or the
+            download failed and `source` is "mnist" or `source_url` is given.
     """
     dtype = image_dtype(dtype)
     random_state = seed_generator(seed)
@@ -115,15 +115,15 @@ def read_data_sets(
 
 
 def load_mnist(train_dir: str | os.PathLike[str] = "MNIST-data") -> Datasets:
-    """Reads MNIST with the defaults of `read_data_sets`, as `tensorflow.contrib.learn.datasets.mnist.load_mnist`."""
+    """Reads MNIST with the defaults of `read_data_sets`, like `tensorflow.contrib.learn.datasets.mnist.load_mnist`."""
     return read_data_sets(train_dir)
 
 
 def load_dataset(name: str) -> Datasets:
-    """Reads the data set "mnist", as `tensorflow.contrib.learn.datasets.load_dataset`.
+    """Reads the data set "mnist", like `tensorflow.contrib.learn.datasets.load_dataset`.
 
     Raises:
-        ValueError: `name` is another one; scikit-learn has iris and similar ones.
+        ValueError: `name` is not "mnist"; scikit-learn has iris and the like.
     """
     if name != "mnist":
         raise ValueError(f'name is {name!r}; pass "mnist", or use sklearn.datasets for others.')
@@ -147,7 +147,7 @@ def extract_labels(f: Any, one_hot: bool = False, num_classes: int = NUM_CLASSES
 
     Args:
         f: a path, or a file open for reading bytes.
-        one_hot: whether to return them one-hot.
+        one_hot: whether to return one-hot labels.
         num_classes: width of one-hot labels.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What of the data is fed to a model: its images, and whatever else its `inputs` names."""
+"""The values that a model is fed: images, and whatever else its `inputs` returns."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,27 +17,28 @@ _PLACEHOLDERS = ("Placeholder", "PlaceholderWithDefault")
 
 
 def bernoulli_of(x_dist: Any) -> Any:
-    """The Bernoulli distribution of the pixels, taken out of `Independent`; None if `x_dist` is not one."""
+    """The Bernoulli distribution of the pixels, without an enclosing `Independent`; None if `x_dist` is not one."""
     while isinstance(x_dist, tfp.distributions.Independent):
         x_dist = x_dist.distribution
     return x_dist if isinstance(x_dist, tfp.distributions.Bernoulli | tf.distributions.Bernoulli) else None
 
 
 def input_arrays(vae: VAE, images: Any, labels: np.ndarray | None = None) -> Arrays:
-    """What `vae` is fed for these images: `vae.inputs(images, labels)`, or the binarized images for `vae.x`.
+    """The values to feed for these images: `vae.inputs(images, labels)`, or the binarized images for `vae.x`.
 
     Args:
         vae: the model.
         images: [N, P], pixels in [0, 1].
-        labels: [N] or one-hot [N, classes]; None where there are none.
+        labels: [N] or one-hot [N, classes]; None if there are none.
 
     Returns:
-        For each placeholder an array of its dtype with N rows.
+        For each placeholder, an array of its dtype with N rows.
 
     Raises:
         TypeError: `images` is not an array, or `inputs` does not return {placeholder: array}.
-        ValueError: the images do not fit, would be thresholded though the likelihood is not Bernoulli, `inputs` needs
-            labels and there are none, or it does not return one row for each image.
+        ValueError: the images are not [N, P] in [0, 1] or not of the model's size, they would be thresholded although
+            the likelihood is not Bernoulli, `inputs` needs labels and there are none, or it does not return one row for
+            each image.
     """
     images = check_images(vae, images)
     if vae.inputs is None:
@@ -45,7 +46,7 @@ def input_arrays(vae: VAE, images: Any, labels: np.ndarray | None = None) -> Arr
         if bernoulli_of(vae.x_dist) is None and not np.array_equal(binarized, images):
             raise ValueError(
                 f"vae.x_dist is a {type(vae.x_dist).__name__}, but vae.inputs is None, which thresholds images at 0.5; "
-                "set inputs=lambda images, labels: {x: images} to feed them as they are, or {x: binarize(images)}."
+                "set inputs=lambda images, labels: {x: images} to feed them unchanged, or {x: binarize(images)}."
             )
         return {vae.x: binarized}
     if images.size and not (images.min() >= 0 and images.max() <= 1):  # NaN fails both
@@ -78,14 +79,14 @@ def _checked_rows(vae: VAE, placeholder: Any, array: Any, count: int) -> np.ndar
 
 
 def images_and_labels(data: Any) -> tuple[Any, Any]:
-    """The images and labels of a `DataSet`; an array of images comes without labels, None."""
+    """The images and labels of a `DataSet`; the labels of an array of images are None."""
     return (data.images, data.labels) if isinstance(data, DataSet) else (data, None)
 
 
 def training_arrays(vae: VAE, data: DataSet) -> Arrays | Callable[[np.ndarray], Arrays]:
-    """What `vae` is fed for all rows of `data`, by row number; bytes where all values are 0 or 1.
+    """The values to feed for all rows of `data`, by row number; as bytes where all values are 0 or 1.
 
-    For images that NumPy maps from a file, which may be larger than memory, it is a function of row numbers instead.
+    For images that NumPy maps from a file, which may be larger than memory, a function of row numbers instead.
 
     Raises:
         TypeError, ValueError: as `input_arrays`, or all images are black when thresholded at 0.5.
@@ -99,7 +100,7 @@ def training_arrays(vae: VAE, data: DataSet) -> Arrays | Callable[[np.ndarray], 
     if not images.any():
         raise ValueError(
             "No pixel of data.train is above the threshold of 0.5, so all images are black; pass pixels from 0 to 255 "
-            "to DataSet, or set vae.inputs to feed grey images as they are."
+            "to DataSet, or set vae.inputs to feed grey images unchanged."
         )
     return {vae.x: images}
 
@@ -128,7 +129,7 @@ def check_fed(elements: Sequence[Element], arrays: Arrays) -> None:
 
 
 def constants(vae: VAE, feed: dict | None) -> list[tuple[tf.Tensor, tf.Tensor]]:
-    """The tensors of `feed`, and constants of the default graph that take their places.
+    """Pairs of a tensor of `feed` and the constant of the default graph that replaces it.
 
     Args:
         vae: the model.
@@ -141,11 +142,11 @@ def constants(vae: VAE, feed: dict | None) -> list[tuple[tf.Tensor, tf.Tensor]]:
     pairs = []
     for tensor, value in (feed or {}).items():
         if not tf.is_tensor(tensor) or tensor.graph is not vae.x.graph:
-            raise TypeError(
-                f"feed has the key {tensor!r}, which is not a tensor of the model; pass {{is_training: False}}, say."
-            )
+            raise TypeError(f"feed has the key {tensor!r}, which is not a tensor of the model; pass {{tensor: value}}.")
         array = np.asarray(value, tensor.dtype.as_numpy_dtype)
         if not tensor.shape.is_compatible_with(array.shape):
-            raise ValueError(f"feed has {list(array.shape)} for {tensor.op.name}, which is {tensor.shape}.")
+            raise ValueError(
+                f"feed has {list(array.shape)} for {tensor.op.name}, which is {tensor.shape}; pass a value that fits."
+            )
         pairs.append((tensor, tf.constant(array)))
     return pairs

@@ -16,9 +16,9 @@ from vae_tf1.inputs import bernoulli_of
 from vae_tf1.measuring import MeasuredModel, is_standard
 from vae_tf1.vae import VAE
 
-# Images, and samples of each, that are decoded at once: 2000 rows of logits are 6 MB, measured to be a fast size.
+# Images, and samples of each, to decode at once: 2000 rows of logits are 6 MB, which was measured to be fast.
 _IMAGES, _SAMPLES = 20, 100
-_FACTORS = 98  # of a product in place of as many logarithms, at most; 2^-98 is within float32
+_FACTORS = 98  # at most, of a product that replaces as many logarithms; 2^-98 is a normal number in float32
 
 
 def log_likelihood(
@@ -28,20 +28,20 @@ def log_likelihood(
 
         log p(x) ~ log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x),    z_k ~ q(z|x)
 
-    With one sample it is an estimate of the ELBO; its mean grows with `num_samples` towards log p(x).
+    With one sample, it estimates the ELBO; its mean grows with `num_samples` towards log p(x).
     `Estimate.of(log_likelihood(...))` is the mean over the images with its standard error.
 
-    A copy of the model is run, on all cores: training continues as if nothing had been evaluated, and memory does not
-    grow with `num_samples`. log p(x|z) is `-vae.reconstruction`, whatever the decoder. Where the model has a
-    `log_prior` or a `log_posterior`, these are p(z) and q(z|x), of the model's own draws of all its latent variables.
+    A copy of the model runs on all cores: training continues as if nothing had been evaluated, and memory does not grow
+    with `num_samples`. log p(x|z) is `-vae.reconstruction`, whatever the decoder. If the model has a `log_prior` or a
+    `log_posterior`, these are log p(z) and log q(z|x) of the model's own draws of all its latent variables.
 
     Args:
         sess: a session that holds the trained weights.
         vae: from `build_vae` or made by hand, in the graph of `sess`.
-        images: [N, P], pixels in [0, 1], or a `DataSet`, where `vae.inputs` takes labels. They are fed as in training:
-            binarized, or as `vae.inputs` says. What the model adds to `vae.x` as noise is drawn once per image.
+        images: [N, P], pixels in [0, 1], or a `DataSet` if `vae.inputs` takes labels. They are fed as in training:
+            binarized, or as `vae.inputs` says. Noise that the model adds to `vae.x` is drawn once per image.
         num_samples: K, 1 or more.
-        seed: of the samples: the same weights, images, `num_samples` and seed give the same numbers.
+        seed: of the samples. The same weights, images, `num_samples` and seed give the same numbers.
         feed: values of other placeholders, the same for all images, such as {is_training: False}.
 
     Returns:
@@ -83,9 +83,13 @@ def log_likelihood(
 
 
 def _in_threads(estimate: Callable[[int], np.ndarray], count: int, threads: int) -> np.ndarray:
-    """`estimate(first)` of each `_IMAGES` images, [count]; TensorFlow computes without Python's lock."""
+    """Calls `estimate(first)` for every `_IMAGES` images in several threads, since TensorFlow releases Python's lock.
+
+    Returns:
+        float64 [count], the estimates of all images.
+    """
     estimates = np.empty(count)
-    disable = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's own switch, which its notebook bar overlooks
+    disable = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's own switch, which its notebook bar ignores
     firsts = range(0, count, _IMAGES)
     executor = ThreadPoolExecutor(threads)
     try:
@@ -94,7 +98,7 @@ def _in_threads(estimate: Callable[[int], np.ndarray], count: int, threads: int)
                 estimates[first : first + len(part)] = part
                 progress.update(len(part))
     finally:
-        executor.shutdown(cancel_futures=True)  # an interrupt does not wait for the images that are left
+        executor.shutdown(cancel_futures=True)  # an interrupt does not wait for the remaining images
     return estimates
 
 
@@ -102,7 +106,7 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-Tiled = dict[tf.Tensor, tf.Tensor]  # tensors of the model with a row per image, and the placeholders of their values
+Tiled = dict[tf.Tensor, tf.Tensor]  # tensors of the model with one row per image, and placeholders for their values
 
 
 def _standard_frontier(vae: VAE, model: MeasuredModel) -> list[tf.Tensor]:
@@ -132,7 +136,7 @@ def _standard_log_weights(
 def _any_log_weights(
     model: MeasuredModel, given: Tiled, num_samples: tf.Tensor, stream: tf.Tensor, bernoulli: bool
 ) -> tf.Tensor:
-    """The same of the model's own draws of its latent variables, whatever its prior and posterior are."""
+    """Like `_standard_log_weights`, for any prior and posterior; the model draws its latent variables itself."""
     vae = model.vae
     sources = [(tensor, tf.repeat(rows, num_samples, axis=0)) for tensor, rows in given.items()]
     targets = [vae.x_logits if bernoulli else vae.reconstruction, vae.log_prior, vae.log_posterior, vae.z]
@@ -156,9 +160,9 @@ def _log_normal(z: tf.Tensor, mu: tf.Tensor | float, logvar: tf.Tensor | float) 
 
 
 def _frontier(model: MeasuredModel, session: tf.Session) -> list[tf.Tensor]:
-    """The tensors that are computed once per image and repeated for its samples: the last ones that no noise reaches.
+    """The tensors to compute once per image and repeat for its samples: the last ones that no noise reaches.
 
-    Where repeated images would not give the same, the images themselves are repeated.
+    If repeated images do not give repeated rows of these, the images themselves are repeated instead.
     """
     vae = model.vae
     roots = [vae.x, *(tensor for tensor, _ in model.inputs if tensor is not vae.x)]
@@ -182,7 +186,7 @@ def _frontier(model: MeasuredModel, session: tf.Session) -> list[tf.Tensor]:
 def _rows_before_noise(targets: list[tf.Tensor], roots: list[tf.Tensor]) -> list[tf.Tensor]:
     operations = upstream_of(targets, roots)
     random, rows, noisy = set(random_operations(targets, roots)), {tensor.name: tensor for tensor in roots}, set()
-    carrying = set()  # operations whose outputs have a row per image
+    carrying = set()  # operations whose outputs have one row per image
     for operation in operations:
         if operation.type in ("Enter", "Switch"):
             return roots
@@ -201,7 +205,7 @@ def _has_rows(tensor: tf.Tensor) -> bool:
 
 
 def _has_bernoulli_pixels(model: MeasuredModel, session: tf.Session) -> bool:
-    """Whether -vae.reconstruction is the log-density of Bernoulli pixels of `vae.x_logits`, for each of the images."""
+    """Whether -vae.reconstruction is the log-probability of Bernoulli pixels with `vae.x_logits`, for every image."""
     vae = model.vae
     bernoulli = bernoulli_of(vae.x_dist)
     if (
@@ -224,10 +228,11 @@ def _log_likelihood_of(decoded: tf.Tensor, x: tf.Tensor, num_samples: tf.Tensor,
 
 
 def _bernoulli_log_likelihood(x_logits: tf.Tensor, x: tf.Tensor, num_samples: tf.Tensor | int) -> tf.Tensor:
-    """log p(x|z) of [N * num_samples, P] logits and [N, P] images, at half the cost of a cross-entropy.
+    """log p(x|z), [N, num_samples], of [N * num_samples, P] logits and [N, P] images.
 
-    log p(x|z) = sum_i x_i l_i - log(1 + exp(l_i)) = sum_i (x_i - 1/2) l_i - 1/2 |l_i| + log sigmoid(|l_i|), where the
-    last terms of up to 98 pixels are the logarithm of one product, whose factors are from 1/2 to 1.
+    With l for the logits, log p(x|z) = sum_i [x_i l_i - log(1 + exp(l_i))]
+    = sum_i [(x_i - 1/2) l_i - 1/2 |l_i| + log sigmoid(|l_i|)]. The last terms of up to 98 pixels are summed as the
+    logarithm of one product, whose factors are between 1/2 and 1. This costs half as much as a cross-entropy.
     """
     pixels = int(x.shape[1])
     factors_each = max(count for count in range(1, _FACTORS + 1) if pixels % count == 0)

@@ -1,4 +1,4 @@
-"""A clone of a model to measure: what it is fed, its noise, and whether its densities are what they claim to be."""
+"""A clone of a model to measure: its inputs, its noise, and checks of its densities."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,26 +13,26 @@ from vae_tf1.inputs import constants, images_and_labels, input_arrays
 from vae_tf1.vae import VAE, clone_model, tensors_of
 
 _FIELDS = ("x", "x_logits", "z", "mu_logvar", "reconstruction", "kl_divergence", "log_prior", "log_posterior")
-_IMAGES, _DRAWS = 20, 1_000  # of all these images, in one run
-_RUNS = 10  # at most, where the first few leave a doubt
-_CHECKED = 40_000  # draws at least, whose mean and standard deviation are then within 0.01 of 0 and 1
+_IMAGES, _DRAWS = 20, 1_000  # number of images, and of draws of all these together, in one run
+_RUNS = 10  # at most, if the first few leave a doubt
+_CHECKED = 40_000  # standard normal draws, at least: their mean and standard deviation are within 0.01 of 0 and 1
 _TOGETHER = 8  # images in a batch, to see whether they change each other's numbers
 
 
 class MeasuredModel:
-    """A clone of `vae` in the default graph, with the weights that `sess` holds and the data that it is measured on.
+    """A clone of `vae` in the default graph, with the weights that `sess` holds and the data to measure it on.
 
     Args:
         sess: holds the weights.
         vae: in the graph of `sess`.
-        data: images [N, P] in [0, 1], or a `DataSet`, whose labels `vae.inputs` is given, too.
+        data: images [N, P] in [0, 1], or a `DataSet`, whose labels are passed to `vae.inputs` too.
         feed: values for other placeholders, such as {is_training: False}; the same for all images.
 
     Attributes:
-        arrays: what the placeholders of `inputs` are fed, one row per image.
-        inputs: each placeholder of the model that is fed, and the one that takes its place here.
+        arrays: the values of the placeholders of `inputs`, one row per image.
+        inputs: pairs of a placeholder of the model that is fed and the placeholder that replaces it here.
         stream: int32 [2], the seed of `drawn`.
-        drawn: the tensors of the model, by field, from what is fed and from noise that follows from `stream`.
+        drawn: the tensors of the model, by field, computed from these placeholders and noise that depends on `stream`.
 
     Raises:
         TypeError, ValueError: as `vae.check_vae` and `inputs.input_arrays`; or `feed` has a key that is not a tensor of
@@ -60,7 +60,7 @@ class MeasuredModel:
         return len(self.arrays[0])
 
     def copy(self, elements: Sequence[Element], sources: Sources = (), name: str = "copy") -> list[Element]:
-        """Builds `elements` again from what is fed, and from `sources` where these are given; see `GraphClone.copy`."""
+        """Builds `elements` again from `sources`, and otherwise from `inputs` and `feed`; see `GraphClone.copy`."""
         given = {tensor.name: source for tensor, source in sources}
         sources = [*sources, *(pair for pair in (*self.inputs, *self._constants) if pair[0].name not in given)]
         given = {tensor.name: source for tensor, source in sources}
@@ -69,9 +69,9 @@ class MeasuredModel:
         return [given[element.name] if element.name in given else next(copies) for element in elements]
 
     def replace_noise(self, elements: Sequence[Element], stream: tf.Tensor, sources: Sources = ()) -> Sources:
-        """`sources`, and values that follow from `stream` alone in place of the noise that `elements` draw.
+        """`sources`, with replacements that depend on `stream` alone for the noise that `elements` draw.
 
-        Noise that has no stateless counterpart stays as it is.
+        Noise that has no stateless counterpart is not replaced.
 
         Args:
             elements: of the model.
@@ -90,11 +90,14 @@ class MeasuredModel:
         return sources
 
     def feed(self, rows: slice | np.ndarray) -> dict[tf.Tensor, np.ndarray]:
-        """What to feed for these rows."""
+        """The values to feed for these rows."""
         return {placeholder: array[rows] for (_, placeholder), array in zip(self.inputs, self.arrays)}
 
     def open_session(self, threads: int = 1) -> tf.Session:
-        """Opens a session with the model's weights, once a few draws have shown that the estimates hold for the model.
+        """Opens a session with the model's weights, and checks with a few draws that the estimates apply to the model.
+
+        Args:
+            threads: number of callers that run it at the same time.
 
         Raises:
             ValueError: `z` has several rows for an image or is not drawn from the Gaussian of `mu_logvar`,
@@ -148,7 +151,7 @@ def _complete(vae: VAE, values: dict[str, np.ndarray], count: int) -> dict[str, 
         mu, logvar = np.split(values["mu_logvar"], 2, axis=1)
         sigma = np.exp(logvar / 2)
         with np.errstate(all="ignore"):
-            # (z - mu) / sigma, where rounding leaves enough of it
+            # (z - mu) / sigma, where rounding has not destroyed it
             epsilon = np.where(sigma > 1e-4 * np.maximum(np.abs(mu), 1), (z - mu) / sigma, np.nan)
         squares = np.where(np.isnan(epsilon), 1.0, epsilon**2)
         values |= {"epsilon": epsilon, "log_posterior": -0.5 * (squares + logvar + np.log(2 * np.pi)).sum(axis=1)}
@@ -168,10 +171,10 @@ def _check_standardized(epsilon: np.ndarray) -> None:
 
 
 def _check_independence(model: MeasuredModel, session: tf.Session) -> None:
-    """Compares the numbers of the first image among copies of itself and among blank images, with the same noise."""
+    """Compares the loss of the first image among copies of itself with that among blank images, with the same noise."""
     terms = [model.drawn["reconstruction"], model.drawn["kl_divergence"]]
     if random_operations(terms):
-        return  # its noise cannot be repeated
+        return  # the model has noise that cannot be repeated
     copies = model.feed(np.zeros(_TOGETHER, int))
     blank = {placeholder: np.concatenate([rows[:1], np.zeros_like(rows[1:])]) for placeholder, rows in copies.items()}
     alone, among_others = (

@@ -11,8 +11,8 @@ With x one image, z its latent code and N(0, I) the prior of z, the model is (Ki
 
 and training minimizes the negative ELBO, estimated with one z per image.
 
-Scope and variable names are those of the original notebook, so checkpoints of its TensorFlow 1 runs fit. Every
-builder works in the default graph after `tf.disable_v2_behavior()`, and inside `with tf.Graph().as_default():`.
+Scope and variable names are those of the original notebook, so checkpoints of its TensorFlow 1 runs load unchanged.
+Every builder works in the default graph after `tf.disable_v2_behavior()`, and inside `with tf.Graph().as_default():`.
 """
 
 from typing import NamedTuple
@@ -49,7 +49,7 @@ def encoder(x: tf.Tensor, *, hidden_units: int = 128, latent_dimensions: int = 6
         `mu_logvar`, float32 [N, 2 * D]: D means, then D log-variances.
 
     Raises:
-        TypeError: `x` is not a tensor, or a size not a whole number.
+        TypeError: `x` is not a tensor, or a size is not a whole number.
         ValueError: `x` is not float32 [N, P], or a size is below 1.
     """
     x = as_rows(x, "x", "pixels")
@@ -75,7 +75,7 @@ def sample_latent(mu_logvar: tf.Tensor) -> tf.Tensor:
     mu_logvar = as_rows(mu_logvar, "mu_logvar", "2 * D")
     _check_even_width(mu_logvar)
     mu, logvar = tf.split(mu_logvar, num_or_size_splits=2, axis=1)
-    # exp(-87) is close to float32's smallest normal number; sqrt has no finite derivative at 0.
+    # exp(-87) is just above float32's smallest normal number; the derivative of sqrt is infinite at 0.
     stddev = tf.sqrt(tf.exp(tf.maximum(logvar, -87.0)))
     epsilon = tf.random_normal(tf.shape(stddev))
     return mu + stddev * epsilon
@@ -90,14 +90,14 @@ def decode(z: tf.Tensor, *, hidden_units: int = 128, image_pixels: int = 784) ->
     Args:
         z: float32 [N, D], latent codes.
         hidden_units: width of the hidden layer.
-        image_pixels: P, of an image.
+        image_pixels: P, the pixels of an image.
 
     Returns:
-        `(x_logits, x_dist)`: the log-odds of a white pixel, float32 [N, P], and the distribution they parameterize,
-        whose samples and mean are float32 [N, P] in [0, 1].
+        `(x_logits, x_dist)`: the log-odds of a white pixel, float32 [N, P], and the distribution that they
+        parameterize, whose samples (0 or 1) and mean (in [0, 1]) are float32 [N, P].
 
     Raises:
-        TypeError: `z` is not a tensor, or a size not a whole number.
+        TypeError: `z` is not a tensor, or a size is not a whole number.
         ValueError: `z` is not float32 [N, D], a size is below 1, or the call is outside any scope in a graph that
             already has a decoder, whose weights would not be reused.
     """
@@ -118,7 +118,10 @@ def decoder(mu_logvar: tf.Tensor, *, hidden_units: int = 128, image_pixels: int 
         hidden_units, image_pixels: as for `decode`.
 
     Returns:
-        `(x_logits, x_dist)`, as `decode` does.
+        `(x_logits, x_dist)`, like `decode`.
+
+    Raises:
+        TypeError, ValueError: as `sample_latent` and `decode`.
     """
     return decode(sample_latent(mu_logvar), hidden_units=hidden_units, image_pixels=image_pixels)
 
@@ -136,7 +139,7 @@ def negative_elbo(x_logits: tf.Tensor, x: tf.Tensor, mu_logvar: tf.Tensor) -> Ne
 
     Raises:
         TypeError: an argument is not a tensor.
-        ValueError: one has another dtype or shape, or `x_logits` and `x` differ in shape.
+        ValueError: an argument has another dtype or shape, or `x_logits` and `x` differ in shape.
     """
     x_logits, x = as_rows(x_logits, "x_logits", "pixels"), as_rows(x, "x", "pixels")
     mu_logvar = as_rows(mu_logvar, "mu_logvar", "2 * D")
@@ -147,24 +150,27 @@ def negative_elbo(x_logits: tf.Tensor, x: tf.Tensor, mu_logvar: tf.Tensor) -> Ne
 
 
 def cross_entropy(x_logits: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """-log p(x|z) of black-and-white pixels, [N] in nats: -sum_i x_i log p_i + (1 - x_i) log(1 - p_i)."""
+    """-log p(x|z) of black-and-white pixels, [N] in nats: -sum_i [x_i log p_i + (1 - x_i) log(1 - p_i)]."""
     return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=x_logits), 1)
 
 
 def kl_to_standard_gaussian(mu_logvar: tf.Tensor) -> tf.Tensor:
-    """KL(q(z|x) || N(0, I)), [N] in nats: -1/2 sum_d 1 + logvar_d - mu_d^2 - exp(logvar_d)."""
+    """KL(q(z|x) || N(0, I)), [N] in nats: -1/2 sum_d [1 + logvar_d - mu_d^2 - exp(logvar_d)]."""
     mu, logvar = tf.split(mu_logvar, num_or_size_splits=2, axis=1)
     return -0.5 * tf.reduce_sum(1.0 + logvar - tf.square(mu) - tf.exp(logvar), 1)
 
 
 def optimizer(x_logits: tf.Tensor, x: tf.Tensor, mu_logvar: tf.Tensor) -> tf.Operation:
-    """The operation that makes one Adam step (with its defaults: learning rate 0.001) down the negative ELBO.
+    """The operation that makes one step of Adam (with its defaults: learning rate 0.001) down the negative ELBO.
 
     Args:
         x_logits, x, mu_logvar: as for `negative_elbo`.
 
     Returns:
         `train_step`, a `tf.Operation`.
+
+    Raises:
+        TypeError, ValueError: as `negative_elbo`.
     """
     with tf.variable_scope("optimizer"):
         return minimize(negative_elbo(x_logits, x, mu_logvar).loss)
@@ -180,7 +186,7 @@ def minimize(
         optimizer: a `tf.train.Optimizer`; None is `tf.train.AdamOptimizer()`.
         global_step: the variable that counts the steps, or None.
     """
-    gate = tf.train.Optimizer.GATE_GRAPH  # otherwise a weight may change before another's gradient has read it
+    gate = tf.train.Optimizer.GATE_GRAPH  # otherwise a weight may change before the gradient of another has read it
     return (optimizer or tf.train.AdamOptimizer()).minimize(loss, global_step=global_step, gate_gradients=gate)
 
 
@@ -188,7 +194,7 @@ def _check_even_width(mu_logvar: tf.Tensor) -> None:
     width = mu_logvar.shape[1]
     if width is not None and int(width) % 2:
         raise ValueError(
-            f"mu_logvar has {width} columns, but needs an even number, D means and D log-variances; "
+            f"mu_logvar has {width} columns, but needs an even number: D means and D log-variances; "
             "give the last layer of the encoder 2 * D outputs."
         )
 
@@ -196,8 +202,8 @@ def _check_even_width(mu_logvar: tf.Tensor) -> None:
 def _check_not_a_second_decoder() -> None:
     if not tf.get_variable_scope().name and tf.trainable_variables(".*decoder/fc1/weights"):
         raise ValueError(
-            "decode would create new, untrained weights, because no variable scope is open although this graph has a "
-            'decoder; feed vae.z instead, or call decode inside `with tf.variable_scope("decoder", reuse=True):`.'
+            "decode would create new, untrained weights, because this graph has a decoder but no variable scope is "
+            'open; feed vae.z instead, or call decode inside `with tf.variable_scope("decoder", reuse=True):`.'
         )
 
 

@@ -21,7 +21,7 @@ _OWN_FILE = re.compile(r"(saved_model|fingerprint)\.pb|variables/variables\.(ind
 def export_saved_model(
     sess: tf.Session, vae: VAE, path: FilePath, *, overwrite: bool = False, feed: dict | None = None
 ) -> None:
-    """Writes a SavedModel with three signatures, each for any number N of rows; all tensors are float32.
+    """Writes a SavedModel with three signatures, each for any number N of rows; these tensors are float32.
 
     | signature | inputs | outputs |
     |---|---|---|
@@ -32,7 +32,11 @@ def export_saved_model(
     A TensorFlow 2 program calls `tf.saved_model.load(path).signatures["encode"](images=...)`; a TensorFlow 1 program
     calls `tf.saved_model.load(sess, ["serve"], path)` and takes the tensor names from its `signature_def`.
 
-    The exported model is the one in the graph of `vae`, whoever built it, including noise such as dropout.
+    For a likelihood other than Bernoulli, `probabilities` is its mean. If `vae.mu_logvar` is None, `encode` returns a
+    sample `z` instead, and `reconstruct` decodes that.
+
+    The exported model is the one in the graph of `vae`, however it was built, including noise such as dropout. Other
+    placeholders that it depends on become further inputs of the signatures.
 
     Args:
         sess: a session that holds the weights.
@@ -42,15 +46,15 @@ def export_saved_model(
         feed: values of other placeholders, such as {is_training: False}, which become part of the exported model.
 
     Raises:
-        TypeError: `vae` is not a `VAE`, `sess` not a session, or `path` not a path.
+        TypeError: `vae` is not a `VAE`, `sess` is not a session, or `path` is not a path.
         ValueError: `sess` is closed, runs another graph or has no weights yet, `vae` decodes from more than z, or
-            TensorFlow would not find the files at `path`.
+            `path` has characters with which TensorFlow would not find the files.
         FileExistsError: `path` exists, and `overwrite` is not set or it is not a SavedModel that this function wrote.
         OSError: `path` can't be written, or is a mount point; what was there is unchanged.
     """
     destination = as_path(path, "path")
     if set(destination.as_posix()) & set("[\\"):
-        raise ValueError(f"TensorFlow cannot load from {destination}; pass a path without brackets and backslashes.")
+        raise ValueError(f"TensorFlow cannot load from {destination}; pass a path without brackets or backslashes.")
     check_vae(vae)
     check_session(sess, vae)
 
@@ -65,7 +69,7 @@ def export_saved_model(
 
 
 def _find_foreign(path: Path) -> str | None:
-    """What a directory has that an exported SavedModel has not; None for a SavedModel, or where there is nothing."""
+    """Says what distinguishes a directory from an exported SavedModel; None for a SavedModel, or if it is empty."""
     if not path.is_dir():
         return "it is not a directory" if os.path.lexists(path) else None
     files = [Path(root, name).relative_to(path).as_posix() for root, _, names in os.walk(path) for name in names]
@@ -120,7 +124,7 @@ def _other_placeholders(vae: VAE, given: list[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def _used(others: dict, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Those of the other placeholders that the outputs depend on."""
+    """The placeholders among `others` that the outputs depend on."""
     upstream = set(upstream_of(list(outputs.values())))
     return {name: placeholder for name, (_, placeholder) in others.items() if placeholder.op in upstream}
 

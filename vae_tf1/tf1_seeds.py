@@ -1,8 +1,8 @@
 """The numbers of 2017: seeds of the random operations as TensorFlow 1.15 gave them.
 
-Where a graph has a seed (`tf.set_random_seed`), TensorFlow gives each random operation a second one of its own.
-TensorFlow 1.15 took the number of operations that the graph had so far, TensorFlow 2 counts from 0. So the original
-graph draws the numbers that it drew in 2017 when its six random operations are given the second seeds of then.
+If a graph has a seed (`tf.set_random_seed`), TensorFlow gives each random operation a second seed. TensorFlow 1.15 took
+the number of operations that the graph had so far; TensorFlow 2 counts from 0. The original graph therefore draws its
+numbers of 2017 once its six random operations have the second seeds of 2017.
 """
 
 import re
@@ -26,11 +26,11 @@ def use_tf1_seeds(operations: list[tf.Operation] | None = None) -> None:
     """Gives the original's random operations in the default graph the seeds that they had under TensorFlow 1.15.
 
     Call it after `tf.set_random_seed` and after building the graph, before a session runs it. The operations are found
-    by the scopes of the original, `encoder` and `decoder`, in whatever outer scope these are. Other random operations
-    keep their seeds, and so do all operations of a graph that has no seed. A second call changes nothing.
+    by the scopes of the original, `encoder` and `decoder`, inside any outer scope. Other random operations keep their
+    seeds, and so do all operations of a graph that has no seed. A second call changes nothing.
 
     Args:
-        operations: where to look; None is the whole graph.
+        operations: those to search; None is all operations of the graph.
     """
     graph = tf.get_default_graph()
     if graph.seed is None:
@@ -42,7 +42,7 @@ def use_tf1_seeds(operations: list[tf.Operation] | None = None) -> None:
     for operation, seed in seeds.items():
         if seed is None:
             continue
-        while seed in taken:  # by a first encoder, say, whose weights a second one must not repeat
+        while seed in taken:  # for example by a first encoder, whose weights a second one must not repeat
             seed += 1000
         taken.add(seed)
         if operation.get_attr("seed2") != seed:
@@ -51,7 +51,7 @@ def use_tf1_seeds(operations: list[tf.Operation] | None = None) -> None:
 
 def _tf1_seed(name: str) -> int | None:
     for (scope, rest), seed in TF1_SEEDS.items():
-        # The second time that a name scope is opened, TensorFlow calls it "decoder_1".
+        # When a name scope is opened a second time, TensorFlow calls it "decoder_1".
         if re.fullmatch(rf"(.*/)?{scope}(_\d+)?/{rest}", name):
             return seed
     return None

@@ -13,30 +13,28 @@ from vae_tf1.graph.walk import Element, upstream_of, variables_among
 
 
 class VAE(NamedTuple):
-    """The tensors of one model in its graph; all float32, losses in nats. P is the pixels of an image, D those of z.
+    """The tensors of one model in its graph; all float32, losses in nats. P counts the pixels, D the dimensions of z.
 
     `build_vae` returns one, and a graph built by hand can be wrapped in one. `train`, `evaluate`, `log_likelihood` and
     `export_saved_model` work on these tensors, whatever computes them.
 
-    The last three fields describe what the built-in model takes for granted. With `log_prior` and `log_posterior`,
+    The last three fields describe what differs from the built-in model. With `log_prior` and `log_posterior`,
     `log_likelihood` estimates (Burda, Grosse and Salakhutdinov 2016, eq. 8)
 
         log p(x) ~ log 1/K sum_k exp(-reconstruction_k + log_prior_k - log_posterior_k)
 
     with the model's own draws of z, whatever its prior, posterior, likelihood and number of stochastic layers. Both
-    are of the very latent variables that `reconstruction` is computed from, summed over the layers where there are
-    several.
+    are densities of the same latent variables that `reconstruction` is computed from, summed over the layers if there
+    are several.
 
-    `inputs(images, labels)` returns what the model is fed, {placeholder: array with N rows}, for images [N, P] in
-    [0, 1] and labels [N] or one-hot [N, classes] (None where there are none). Each row must depend on its own image
-    and label alone, and be the same each time: noise belongs in the graph, where it is drawn anew in each iteration
-    and resumes to the bit.
+    `inputs(images, labels)` returns the values to feed, {placeholder: array with N rows}, for images [N, P] in [0, 1]
+    and labels [N] or one-hot [N, classes] (None if there are none). Each row must depend on its own image and label
+    alone, and be the same each time: noise belongs in the graph, which draws it anew in each iteration and repeats it
+    when a run resumes.
     """
 
-    x: tf.Tensor  # [N, P]: the images that `reconstruction` is of; for the built-in model a placeholder, 0 or 1
-    mu_logvar: (
-        tf.Tensor | None
-    )  # [N, 2 D]: mean and log-variance of q(z|x), D each; None if q(z|x) is not such a Gaussian
+    x: tf.Tensor  # [N, P]: the images that are reconstructed; for the built-in model a placeholder, 0 or 1
+    mu_logvar: tf.Tensor | None  # [N, 2 * D]: mean and log-variance of q(z|x); None if it is not such a Gaussian
     z: tf.Tensor  # [N, D]: the latent code; feed it to decode codes of your own
     x_logits: tf.Tensor  # [N, P]: log-odds of a white pixel; for another likelihood, its parameters
     x_dist: tfp.distributions.Distribution  # p(x|z), batch shape [N, P] or [N]
@@ -73,13 +71,13 @@ def check_vae(vae: VAE) -> None:
 
     Raises:
         TypeError: `vae` is not a `VAE`.
-        ValueError: they are of several graphs or have the wrong shapes, a variable is in no collection, or the
+        ValueError: they belong to several graphs or have the wrong shapes, a variable is in no collection, or the
             reconstruction is not computed from `vae.z` and `vae.x`.
     """
     if not isinstance(vae, VAE):
         raise TypeError(f"vae is a {type(vae).__name__}; pass the VAE that build_vae returns, or one made by hand.")
     if any(element.graph is not vae.x.graph for element in tensors_of(vae)):
-        raise ValueError("The tensors of vae are of several graphs; build all of them in one.")
+        raise ValueError("The tensors of vae belong to several graphs; build all of them in one.")
     if vae.x.shape.rank != 2 or vae.x.shape[1] is None:
         raise ValueError(f"vae.x is {vae.x.shape}; make it tf.placeholder(tf.float32, [None, pixels]).")
     if vae.mu_logvar is not None and vae.log_posterior is None:

@@ -1,4 +1,4 @@
-"""The eleven matrix products of an iteration and nothing else, in one library: roughly the bound of any loop."""
+"""The eleven matrix products of an iteration and nothing else, in one library: roughly the upper bound of any loop."""
 
 import sys
 from functools import partial
@@ -8,7 +8,7 @@ import worker
 
 
 def products(batch_size, hidden_units):
-    """Yields the pairs to multiply: x W forward, x' g backward for each layer, and g W' for all but the first."""
+    """Yields the pairs to multiply: x W forward and x' g backward for each layer, and g W' for all but the first."""
     generator = np.random.default_rng(0)
 
     def random(*shape):

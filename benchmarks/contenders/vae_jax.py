@@ -70,7 +70,7 @@ def make(data, *, scan):
     def train(first, last):
         nonlocal state
         if scan:
-            if not scans:  # one program for the first iteration, which runs alone, and one for a round
+            if not scans:  # one program for the first iteration, which runs on its own, and one for a round
                 for length in (1, data.per_round):
                     scans[length] = many.lower(state, images, data.rows[:length], np.arange(length)).compile()
             state, _ = scans[last - first](state, images, data.rows[first:last], np.arange(first, last))

@@ -1,4 +1,4 @@
-"""The original's graph and loop under TensorFlow 1.15.5, in a session with default threads, as the original had."""
+"""The original's graph and loop under TensorFlow 1.15.5, in a session with default threads, as in the original."""
 
 import pathlib
 import sys

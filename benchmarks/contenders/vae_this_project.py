@@ -1,6 +1,6 @@
 """This project's plain or compiled loop, or the plain loop with a prior given as a distribution.
 
-Its own reader draws the batches that the other contenders are given.
+It draws its batches itself: with the same seed, they are those that the other contenders are given.
 """
 
 import os
@@ -15,7 +15,7 @@ with np.load(sys.argv[1]) as arrays:
     if arrays["hidden_units"] * arrays["rows"].shape[1] < 8 * 100 * 128:
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 
-import vae_tf1  # before TensorFlow, whose messages it holds back  # isort: skip
+import vae_tf1  # before TensorFlow, whose messages it filters  # isort: skip
 import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 import worker

@@ -43,8 +43,8 @@ def serve(make):
     "memory" the peak memory of the process in MB.
 
     Args:
-        make: a function of `Data` that returns the functions `train(first, last)` and `test()`, and of those contenders
-            that have it `likelihood(images, samples)`.
+        make: a function of `Data` that returns the functions `train(first, last)` and `test()`, and optionally
+            `likelihood(images, samples)`.
     """
     answers, sys.stdout = sys.stdout, sys.stderr
     train, test, *likelihood = make(Data(sys.argv[1]))

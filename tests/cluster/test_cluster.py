@@ -299,7 +299,7 @@ def test_what_the_chief_cannot_read_is_one_sentence_for_all(tmp_path):
         assert set(processes.wait().values()) == {1}, processes.outputs()
         assert re.fullmatch(r"(Waiting for .*\n)*There is no .*checkpoint .*\n", processes.said(("chief", 0)))
         for who in ("worker", 0), ("ps", 0):
-            said = r"(Waiting for .*\n)*chief 0 \(\S+\) has ended: There is no .*checkpoint .*\n"
+            said = r"(Waiting for .*\n)*chief 0 \(\S+\) has failed: There is no .*checkpoint .*\n"
             assert re.fullmatch(said, processes.said(who))
 
 
@@ -384,7 +384,7 @@ def test_those_who_lose_a_process_say_so_and_exit(tmp_path, lost, number):
         processes.running[lost].send_signal(number)
         for who in processes.roles.keys() - {lost}:
             assert processes.running[who].wait(300) == LOST, processes.outputs()
-            said = r"{} {} \(\S+\) has lost {} {} \(\S+\); start all again to resume\.\n".format(*who, *lost)
+            said = r"{} {} \(\S+\) has lost {} {} \(\S+\); restart all to resume\.\n".format(*who, *lost)
             assert re.fullmatch(rf"((Waiting|Iteration) .*\n)*{said}", processes.said(who))
 
 
@@ -396,7 +396,7 @@ def test_an_interrupt_of_the_chief_saves_and_ends_the_cluster(tmp_path):
         time.sleep(1)
         processes.running["chief", 0].send_signal(signal.SIGINT)
         assert processes.wait() == {("ps", 0): 0, ("chief", 0): 130, ("worker", 0): 0}, processes.outputs()
-        assert re.search(r"^Stopped; start all again to resume from .*\n\Z", processes.said(("chief", 0)), re.MULTILINE)
+        assert re.search(r"^Stopped; restart all to resume from .*\n\Z", processes.said(("chief", 0)), re.MULTILINE)
     assert iterations_saved(tmp_path) > 101  # which the report of iteration 100 has saved
 
 
@@ -452,7 +452,7 @@ def children_of(process):
     [
         (("worker", 0), signal.SIGKILL, LOST, r"Ended: worker 0 \(status -9\); restarts left: 0\.\n"),
         (None, signal.SIGTERM, 143, ""),
-        (None, signal.SIGINT, 130, r"Stopped; start all again .*\n"),
+        (None, signal.SIGINT, 130, r"Stopped; restart all .*\n"),
     ],
 )
 def test_all_processes_on_one_machine_end_together(tmp_path, kill, number, status, said):

@@ -467,7 +467,7 @@ def test_a_checkpoint_does_not_lead_out_of_its_directory(tmp_path):
     document["files"]["../../elsewhere"] = "0" * 64
     (tmp_path / "elsewhere").touch()
     np.savez(state, **{**arrays, "json": json.dumps(document)})
-    with pytest.warns(UserWarning, match=r"\.\./\.\./elsewhere is outside it"):
+    with pytest.warns(UserWarning, match=r"\.\./\.\./elsewhere is outside its directory"):
         run(tmp_path / "run")
 
 

@@ -1,7 +1,4 @@
-"""Training on several machines, with TensorFlow 1's own runtime: parameter servers, a chief and workers over gRPC.
-
-`python -m vae_tf1.cluster` trains the original's model, and `train` one of your own.
-"""
+"""Training on several machines with TensorFlow 1's own runtime: parameter servers, a chief and workers over gRPC."""
 
 import contextlib
 from collections.abc import Iterator
@@ -37,7 +34,7 @@ def train(
     log_dir: FilePath | None = None,
     patience: float = 600,
 ) -> Iterator[Report]:
-    """Takes this process's part in training on a cluster, whose addresses and whose own role are in TF_CONFIG.
+    """Takes part in training on a cluster; TF_CONFIG holds the addresses, and the role of this process.
 
         def build(synchronous):
             return build_vae(seed=0, hidden_units=1024, optimizer=synchronous(tf.train.AdamOptimizer()))
@@ -45,18 +42,17 @@ def train(
         for report in cluster.train(build, read_data_sets("data", seed=0), batch_size=50, checkpoint_dir="checkpoints"):
             print(report.iteration, report.loss)
 
-    Every machine runs the same program, once. An iteration is one update of the weights, on the parameter servers, with
-    the mean of the gradients of the chief and all workers, each for its part of the batch that the chief draws: N of
-    them with batch size B are equivalent to one machine with batch size N * B, and share its checkpoints. (Update
-    operations, such as those of batch normalization, run on each for its part.) Only the chief has reports.
+    Every machine runs the same program. An iteration is one update of the weights, on the parameter servers, with the
+    mean of the gradients of the chief and all workers, each for its part of the batch that the chief draws. N of them
+    with batch size B are equivalent to one machine with batch size N * B, and share its checkpoints. (Update
+    operations, such as those of batch normalization, run on each for its part.) Only the chief yields reports.
 
-    A process that loses another one, which was killed or has not responded for half a minute, exits with a sentence and
-    status 75; if the chief has failed, with 1. Start all again, and training resumes from the last checkpoint: two
-    trainers end with the same bits, whoever was lost. (With more, gradients are added in the order of their arrival.)
-    When the chief is interrupted, or leaves its loop, it saves, and the others end.
+    A process exits with a message and status 75 if another one is killed or unresponsive for half a minute, or 1 if the
+    chief fails. Restart all, and training resumes from the last checkpoint: two trainers end with the same bits. (With
+    more, gradients are added in order of arrival.) If the chief stops early, it saves, and the others exit too.
 
     Args:
-        build: builds the model in the default graph, its optimizer wrapped by the function that it is given.
+        build: builds the model in the default graph; its argument is a function that must wrap the optimizer.
         data: from `read_data_sets`, the same on all machines; None on a parameter server.
         batch_size: images per step of the chief and of each worker.
         patience: seconds to wait for the others before training begins.
@@ -71,14 +67,13 @@ def train(
     if cluster.me[0] == "ps":
         return _serve(cluster, batch_size, patience)
     if data is None:
-        raise TypeError("data is None, which only a parameter server can do with; pass what read_data_sets returns.")
+        raise TypeError("data is None, which only a parameter server accepts; pass the result of read_data_sets.")
     if cluster.me == CHIEF and checkpoint_dir is None:
-        raise TypeError("checkpoint_dir is None; pass a directory, from which the cluster resumes.")
+        raise TypeError("checkpoint_dir is None; pass a directory for the cluster to resume from.")
     single, size = build_single(build), len(cluster.trainers) * as_count(batch_size, "batch_size", 1)
     iterations, size, report_every = check_arguments(single, data, iterations, size, report_every)
     trains = {**identity_of(single, data, size), "iterations": iterations, "report_every": report_every}
-    files = RunFiles(checkpoint_dir, initial_checkpoint=initial_checkpoint, log_dir=log_dir)
-    return _train(cluster, build, data, trains, files, patience)
+    return _train(cluster, build, data, trains, RunFiles(checkpoint_dir, None, initial_checkpoint, log_dir), patience)
 
 
 def _serve(cluster: Cluster, batch_size: int, patience: float) -> Iterator[Report]:
@@ -90,9 +85,8 @@ def _serve(cluster: Cluster, batch_size: int, patience: float) -> Iterator[Repor
 def _train(
     cluster: Cluster, build: Build, data: Datasets, trains: dict[str, Any], files: RunFiles, patience: float
 ) -> Iterator[Report]:
-    """The part of the chief, or of a worker, whom the chief tells which rows to train on, and where the noise is."""
-    size = trains["batch_size"]
-    with joined(cluster, size // len(cluster.trainers), trains, patience) as (mail, greetings):
+    """Trains as the chief, or as a worker, to which the chief sends row numbers and positions of the noise."""
+    with joined(cluster, trains["batch_size"] // len(cluster.trainers), trains, patience) as (mail, greetings):
         vae = build_replica(build, cluster, mail.container)
         with contextlib.closing(mail.open_session(graph=vae.x.graph)) as sess:
             noise = NoiseStreams(sess, train_fetches(vae))
@@ -113,7 +107,7 @@ def _train(
                 if difference := find_difference(worker, trains):
                     said = "{}: {} ('here' is the chief)".format(*difference)
                     raise ValueError(f"{worker['from']} has another {said}; make them equal.")
-            run = Run(sess, vae, data, size, steps)
+            run = Run(sess, vae, data, trains["batch_size"], steps)
             iterations, report_every = trains.pop("iterations"), trains.pop("report_every")
-            run.identity = lambda: trains  # type: ignore[method-assign]  # of the model on one machine
+            run.identity = lambda: trains  # type: ignore[method-assign]  # that of a single machine
             yield from training_loop(run, iterations, report_every, files)

@@ -20,19 +20,19 @@ from vae_tf1.vae import VAE, variables_of
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m vae_tf1.cluster", description=cluster.__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m vae_tf1.cluster", description=cluster.__doc__)
     add = parser.add_argument
     add("--data-dir", required=True, help="where MNIST is kept, as for read_data_sets")
-    add("--checkpoint-dir", required=True, help="where the chief writes checkpoints, and resumes")
+    add("--checkpoint-dir", required=True, help="where the chief keeps checkpoints and resumes from")
     add("--iterations", type=int, default=20_000)
     add("--batch-size", type=int, default=100, help="of the chief and of each worker")
     add("--seed", type=int, default=0, help="of weights, noise and shuffling; the same on all machines")
     add("--report-every", type=int, default=1_000, metavar="ITERATIONS")
     add("--initial-checkpoint", help="weights to start from, as for vae_tf1.train")
-    add("--log-dir", help="where the chief writes for TensorBoard")
-    add("--patience", type=float, default=600, metavar="SECONDS", help="to wait for the others before training begins")
-    add("--workers", type=int, help="without TF_CONFIG: run so many on this machine, the chief among them")
-    add("--max-restarts", type=int, default=3, metavar="N", help="with --workers: how often all are started again")
+    add("--log-dir", help="where the chief writes summaries for TensorBoard")
+    add("--patience", type=float, default=600, metavar="SECONDS", help="wait for the others before training begins")
+    add("--workers", type=int, help="without TF_CONFIG: run this many on this machine, including the chief")
+    add("--max-restarts", type=int, default=3, metavar="N", help="with --workers: restart all processes up to N times")
     options = vars(parser.parse_args())
     workers, max_restarts = options.pop("workers"), options.pop("max_restarts")
     if workers is not None:
@@ -40,11 +40,11 @@ def main() -> int:
             parser.error("--workers takes 1 or more, without TF_CONFIG, and --max-restarts 0 or more")
         given = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if value is not None]
         return _run_all(workers, max_restarts, given)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # into a file, too, for whoever follows it
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # also when redirected to a file
     try:
         _run_one(**options)
     except KeyboardInterrupt:
-        print(f"Stopped; start all again to resume from the last checkpoint in {options['checkpoint_dir']}.")
+        print(f"Stopped; restart all to resume from the last checkpoint in {options['checkpoint_dir']}.")
         return 130
     except (ArithmeticError, OSError, RuntimeError, TypeError, ValueError, tf.errors.OpError) as error:
         print(str(error).partition("\n")[0], file=sys.stderr)
@@ -58,7 +58,7 @@ def _run_one(data_dir: str, seed: int, **arguments: Any) -> None:
 
     job, _ = Cluster().me
     if job != "chief":
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's handler would wait for a message of the chief
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's handler would wait for a message from the chief
     data = read_data_sets(data_dir, seed=seed) if job != "ps" else None
     for report in cluster.train(build, data, **arguments):
         print(f"Iteration {report.iteration}: {report.loss:.2f} nats")
@@ -78,14 +78,14 @@ def _run_all(workers: int, max_restarts: int, arguments: list[str]) -> int:
         statuses = _run_once(workers, arguments)
         final = [status for status in statuses.values() if status > 0 and status != LOST]
         if final or not any(statuses.values()):
-            return max(final, default=0)  # what a process says of itself is true after a restart, too
+            return max(final, default=0)  # a restart would not cure a failure that a process reports of itself
         ended = [f"{job} {task} (status {status})" for (job, task), status in statuses.items() if status]
         print(f"Ended: {', '.join(ended)}; restarts left: {restarts_left}.", file=sys.stderr)
     return LOST
 
 
 def _run_once(workers: int, arguments: list[str]) -> dict[Member, int]:
-    """Runs all processes until one has failed, or all have ended; returns the exit statuses of those that have."""
+    """Runs all processes until one fails or all have ended; returns the exit statuses of those that have ended."""
     processes: dict[Member, subprocess.Popen] = {}
 
     def wait() -> dict[Member, int]:
@@ -99,7 +99,7 @@ def _run_once(workers: int, arguments: list[str]) -> dict[Member, int]:
         for member, role in roles_here(workers).items():
             environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "TF_CONFIG": role}
             command = [sys.executable, "-m", "vae_tf1.cluster", *arguments]
-            # In another session, which Ctrl-C does not reach: the chief saves while the others are there.
+            # In another session, which Ctrl-C does not reach, so that the chief saves while the others are running.
             processes[member] = subprocess.Popen(command, env=environment, start_new_session=True)
         return wait()
     except KeyboardInterrupt:
@@ -113,7 +113,7 @@ def _run_once(workers: int, arguments: list[str]) -> dict[Member, int]:
 
 
 def roles_here(workers: int) -> dict[Member, str]:
-    """A TF_CONFIG for each process of a cluster on this machine; `workers` compute gradients, the chief among them."""
+    """A TF_CONFIG for each process of a cluster on this machine; `workers` includes the chief."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(1 + workers)]
     addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
     for each in sockets:

@@ -1,7 +1,4 @@
-"""The processes of a cluster: their addresses, what they tell each other, and how all of them exit when one is lost.
-
-TensorFlow's calls may block for ever when a machine does not respond, so a thread watches, and exits regardless.
-"""
+"""The processes of a cluster: their addresses, their messages, and how all of them exit when one is lost."""
 
 import contextlib
 import functools
@@ -23,18 +20,18 @@ from tqdm.auto import tqdm
 
 from vae_tf1.graph.sessions import session_config
 
-LOST = os.EX_TEMPFAIL  # exit status of a process that has lost another one
+LOST = os.EX_TEMPFAIL  # exit status of a process that has lost another
 _RESPONSE_TIMEOUT_S, _PROBE_INTERVAL_S = 10.0, 1.0
-_MAX_MISSES = 3  # a dead process misses so many probes in some seconds, a silent one in half a minute
-_SETTLE_S = 2.0  # by then, whoever trained with the predecessor of a process that was started again has exited
-_LINGER_S = 3.0  # parameter servers end after the others, who still read from them
+_MAX_MISSES = 3  # a dead process misses this many probes in a few seconds, an unresponsive one in half a minute
+_SETTLE_S = 2.0  # by then, processes that trained with the predecessor of a restarted process have exited
+_LINGER_S = 3.0  # parameter servers exit after the others, which still read from them
 _ADDRESS = re.compile(r".+:\d{1,5}").fullmatch
 _NO_PROXY = "no_grpc_proxy"  # gRPC reads it in lower case only
 Member = tuple[str, int]  # job and task
 CHIEF: Member = ("chief", 0)
 Message = dict[str, Any]  # what JSON can hold; the last one has "end", with a reason if something has failed
 Meeting = tuple["Mail", list[Message]]
-Roster = dict[Member, bytes]  # what each server says of itself: its devices, and a number that it drew at its start
+Roster = dict[Member, bytes]  # the status of each server: its devices, and a number that it drew when it started
 
 
 class Cluster:
@@ -45,7 +42,7 @@ class Cluster:
             resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
             hosts = {job: list(map(str, addresses)) for job, addresses in resolver.cluster_spec().as_dict().items()}
             self.me: Member = (resolver.task_type, resolver.task_id)
-        except Exception as error:  # of JSON, or whatever TensorFlow raises where the parts have other types
+        except Exception as error:  # from JSON, or whatever TensorFlow raises for values of other types
             raise ValueError(f"TF_CONFIG can't be read ({type(error).__name__}: {error}); correct it.") from error
         self.addresses = {(job, task): host for job in hosts for task, host in enumerate(hosts[job])}
         jobs, addresses = [job for job, _ in self.addresses], list(self.addresses.values())
@@ -59,7 +56,7 @@ class Cluster:
         if mistakes:
             raise ValueError(f"TF_CONFIG {mistakes[0]}; correct it as in README.md.")
         self.trainers = sorted(member for member in self.addresses if member[0] != "ps")  # the chief first
-        # TensorFlow's names of the jobs, other ones in each cluster, so that it can't mix up the machines of two.
+        # TensorFlow's names of the jobs, which differ between clusters, so that it can't mix up their machines.
         digest = hashlib.sha256(json.dumps(hosts, sort_keys=True).encode()).hexdigest()[:8]
         self.jobs = {job: f"{job}_{digest}" for job in hosts}
         self.spec = tf.train.ClusterSpec({self.jobs[job]: addresses for job, addresses in hosts.items()})
@@ -74,7 +71,7 @@ class Cluster:
     def start_server(self, batch_size: int) -> tf.train.Server:
         """Starts the server of this process, with threads for `batch_size`; raises OSError if its port is in use."""
         try:
-            with socket.socket() as probe:  # TensorFlow's own message says neither which port nor what is wrong
+            with socket.socket() as probe:  # TensorFlow's own message names neither the port nor the reason
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("", int(self.addresses[self.me].rpartition(":")[2])))  # all interfaces, as TensorFlow
         except (OSError, OverflowError) as error:
@@ -86,7 +83,7 @@ class Cluster:
         return tf.train.Server(self.spec, self.jobs[job], task, config=session_config(batch_size=batch_size))
 
     def probe(self) -> Roster:
-        """Asks every server for its status; b"" from those that do not respond."""
+        """Asks every server for its status; it is b"" for those that do not respond."""
 
         def get_status(address: str) -> bytes:
             with grpc.insecure_channel(address) as channel, contextlib.suppress(grpc.RpcError):
@@ -97,7 +94,7 @@ class Cluster:
             return dict(zip(self.addresses, pool.map(get_status, self.addresses.values())))
 
     def wait_for_all(self, patience: float) -> Roster:
-        """Returns when all respond, and are the same for a while; raises TimeoutError after `patience` seconds."""
+        """Waits until all respond and none restarts for a while; raises TimeoutError after `patience` seconds."""
         end, before = time.monotonic() + patience, dict.fromkeys(self.addresses, b"")
         while (roster := self.probe()) != before or b"" in before.values():
             if foreign := [each for each, said in roster.items() if said and self.device(each).encode() not in said]:
@@ -105,7 +102,7 @@ class Cluster:
             missing = [each for each, said in roster.items() if not said]
             if time.monotonic() > end:
                 waited = f"{self.name(self.me)} has waited {patience:.0f} s for {self.name(*missing or roster)}"
-                raise TimeoutError(f"{waited}; start what is missing, or correct TF_CONFIG, and start all again.")
+                raise TimeoutError(f"{waited}; start what is missing, or correct TF_CONFIG, and restart all.")
             if missing and roster != before:
                 tqdm.write(f"Waiting for {self.name(*missing)}.")
             before = roster
@@ -117,18 +114,16 @@ class Mail:
     """Messages between the processes of a roster, in a queue for each on the first parameter server."""
 
     def __init__(self, cluster: Cluster, server: tf.train.Server, roster: Roster):
-        self._me, self._enqueue, self.over = cluster.me, {}, threading.Event()
+        self._me, self.over = cluster.me, threading.Event()
         needed = [cluster.device(member) for member in roster if member[0] == "ps" or member == cluster.me]
-        # Sessions on the parameter servers and this machine, in a container where no other roster has left anything.
+        # Sessions use only the parameter servers and this machine, and a container that no other roster has used.
         self.open_session = functools.partial(tf.Session, server.target, config=tf.ConfigProto(device_filters=needed))
         self.container = hashlib.sha256(b"".join(roster[member] for member in sorted(roster))).hexdigest()[:16]
         with tf.Graph().as_default() as graph, graph.container(self.container), tf.device(cluster.device(("ps", 0))):
             self._text = tf.placeholder(tf.string, [])
-            for member in roster:
-                mailbox = tf.FIFOQueue(-1, [tf.string], [[]], shared_name="mail_of_{}_{}".format(*member))
-                self._enqueue[member] = mailbox.enqueue(self._text)
-                if member == cluster.me:
-                    self._dequeue = mailbox.dequeue()
+            queues = {m: tf.FIFOQueue(-1, [tf.string], [[]], shared_name="mail_of_{}_{}".format(*m)) for m in roster}
+            self._enqueue = {member: queue.enqueue(self._text) for member, queue in queues.items()}
+            self._dequeue = queues[cluster.me].dequeue()
         self.sess = self.open_session(graph=graph)
 
     def receive(self) -> Message:
@@ -148,9 +143,9 @@ class Mail:
 
 @contextlib.contextmanager
 def joined(cluster: Cluster, batch_size: int, greeting: Message, patience: float) -> Iterator[Meeting]:
-    """Takes part in the cluster: yields the mail of this process, and for the chief the greetings of all.
+    """Joins the cluster: yields the mail of this process, and the greetings that it got (the chief: those of all).
 
-    Inside, this process exits if it loses another one, or fails; the chief alone raises errors, and tells the others.
+    Inside, this process exits if it loses another one, or fails. Only the chief raises errors, and tells the others.
     """
     server, name, is_chief = cluster.start_server(batch_size), cluster.name(cluster.me), cluster.me == CHIEF
     roster, begun = cluster.wait_for_all(patience), threading.Event()
@@ -168,9 +163,9 @@ def joined(cluster: Cluster, batch_size: int, greeting: Message, patience: float
     except BaseException as error:
         reason = ""
         if not is_chief or not isinstance(error, KeyboardInterrupt | GeneratorExit):
-            # TensorFlow may notice before the watch does that a process is lost, and say it in other words.
+            # TensorFlow may notice a lost process before the watching thread does, and report it in other words.
             _exit_if_lost(cluster, [member for member, status in cluster.probe().items() if status != roster[member]])
-            reason = f"{name} has ended: {str(error) or type(error).__name__}"
+            reason = f"{name} has failed: {str(error) or type(error).__name__}"
         if not is_chief:
             _exit(reason, 1)
         mail.send(others, {"end": reason})
@@ -181,20 +176,20 @@ def joined(cluster: Cluster, batch_size: int, greeting: Message, patience: float
 
 
 def _watch(cluster: Cluster, roster: Roster, patience: float, begun: threading.Event, over: threading.Event) -> None:
+    # In its own thread, because TensorFlow's calls may block forever when a machine does not respond.
     misses, end = dict.fromkeys(roster, 0), time.monotonic() + patience
     while not over.wait(_PROBE_INTERVAL_S):
         for member, status in cluster.probe().items():
-            started_again = status not in (b"", roster[member])
-            misses[member] = _MAX_MISSES if started_again else 0 if status else misses[member] + 1
+            misses[member] = 0 if status == roster[member] else _MAX_MISSES if status else misses[member] + 1
         if not over.is_set():
             _exit_if_lost(cluster, [member for member, count in misses.items() if count >= _MAX_MISSES])
         if not begun.is_set() and time.monotonic() > end:
-            _exit(f"{cluster.name(cluster.me)} has waited {patience:.0f} s for others that do not begin.", LOST)
+            _exit(f"{cluster.name(cluster.me)} has waited {patience:.0f} s for others, which did not begin.", LOST)
 
 
 def _exit_if_lost(cluster: Cluster, lost: list[Member]) -> None:
     if lost:
-        _exit(f"{cluster.name(cluster.me)} has lost {cluster.name(*lost)}; start all again to resume.", LOST)
+        _exit(f"{cluster.name(cluster.me)} has lost {cluster.name(*lost)}; restart all to resume.", LOST)
 
 
 def _exit(sentence: str, status: int) -> None:

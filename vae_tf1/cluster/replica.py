@@ -10,11 +10,11 @@ from vae_tf1.graph.noise import check_repeatable, reseed
 from vae_tf1.vae import VAE, check_vae, tensors_of, train_fetches
 
 Synchronous = Callable[[tf.train.Optimizer], tf.train.Optimizer]
-Build = Callable[[Synchronous], VAE]  # builds the model in the default graph, its optimizer made synchronous
+Build = Callable[[Synchronous], VAE]  # builds the model in the default graph, with a synchronous optimizer
 
 
 def build_single(build: Build) -> VAE:
-    """Builds the model as one machine trains it, in a graph of its own: what a checkpoint is of."""
+    """Builds the model as a single machine trains it, in its own graph; checkpoints record this one."""
     wrapped: list[tf.train.Optimizer] = []
     with tf.Graph().as_default():
         vae = build(lambda optimizer: wrapped.append(optimizer) or optimizer)  # type: ignore[func-returns-value]
@@ -26,7 +26,7 @@ def build_single(build: Build) -> VAE:
 
 
 def build_replica(build: Build, cluster: Cluster, container: str) -> VAE:
-    """Builds the part of this process, in a graph of its own; its weights are in a resource container."""
+    """Builds the model of this process in its own graph, with weights and accumulators in a resource container."""
     job, worker = f"/job:{cluster.jobs['ps']}", cluster.device(cluster.me)
     setter = tf.train.replica_device_setter(cluster=cluster.spec, ps_device=job, worker_device=worker)
     with tf.Graph().as_default() as graph, graph.container(container), tf.device(setter):
@@ -41,21 +41,19 @@ def build_replica(build: Build, cluster: Cluster, container: str) -> VAE:
 
 
 def _make_synchronous(optimizer: tf.train.Optimizer, replicas: int, is_chief: bool) -> tf.train.Optimizer:
-    """Has an optimizer hand in its gradients, and on the chief then apply the mean of those of all replicas.
-
-    No gradient is ever stale, because nobody begins a step before the chief has ended the one before.
-    """
+    """Makes an optimizer hand in its gradients, and on the chief also apply the mean of those of all replicas."""
+    # No gradient is stale, because nobody begins a step before the chief has ended the previous one.
     update = optimizer.apply_gradients
 
     def apply_gradients(grads_and_vars: Any, global_step: Any = None, name: str | None = None) -> tf.Operation:
         gradients, variables = zip(*[pair for pair in grads_and_vars if pair[0] is not None])
         hand_in, means = [], []
-        for gradient, variable in zip(tf.tuple(gradients), variables):  # all, before an update changes what one reads
+        for gradient, variable in zip(tf.tuple(gradients), variables):  # all, before an update changes a weight
             with tf.device(variable.device):
                 shared = tf.ConditionalAccumulator(gradient.dtype, variable.shape, f"gradient_of_{variable.op.name}")
                 hand_in.append(shared.apply_grad(gradient, tf.int64.max))
                 means.append(shared.take_grad(replicas))
-        step = update(list(zip(means, variables)), global_step, name)  # workers, too: variables are placed in turn
+        step = update(list(zip(means, variables)), global_step, name)  # on workers too, to place all variables alike
         return tf.group(*hand_in, step) if is_chief else tf.group(*hand_in)
 
     optimizer.apply_gradients = apply_gradients

@@ -1,4 +1,4 @@
-"""The names of `tensorflow.contrib.learn.python.learn.datasets.base` that programs which read MNIST use."""
+"""The names of `tensorflow.contrib.learn.python.learn.datasets.base` that programs reading MNIST use."""
 
 from collections import namedtuple
 

@@ -1,4 +1,4 @@
-"""Images and labels in shuffled batches, as TensorFlow 1.15's `DataSet` hands them out."""
+"""Images and labels in shuffled batches, drawn as TensorFlow 1.15's `DataSet` draws them."""
 
 import copy
 import hashlib
@@ -18,30 +18,30 @@ from vae_tf1.data.rows import Rows, hash_images, hash_labels, memory_map, releas
 
 NUM_CLASSES = 10
 _FAKE_EXAMPLES = 10_000
-_SAMPLE = 1000  # rows of a file that are looked at to see what is in it
+_SAMPLE = 1000  # rows of a mapped file that are checked
 
 
 class DataSet:
-    """Images and labels that are handed out in shuffled batches, epoch after epoch.
+    """Images and labels in shuffled batches, epoch after epoch.
 
-    The attributes that programs reach for in TensorFlow 1.15's class of this name mean the same here: `_images`,
-    `_labels`, `_num_examples`, `_epochs_completed` and `_index_in_epoch` can be read and set, edits of `images` and
-    `labels` in place reach the batches, and both are shuffled before the first batch and at the end of each epoch.
+    The attributes that programs use of TensorFlow 1.15's class of this name mean the same here: `_images`, `_labels`,
+    `_num_examples`, `_epochs_completed` and `_index_in_epoch` can be read and set, in-place edits of `images` and
+    `labels` reach the batches, and both are shuffled before the first batch and at the end of each epoch.
 
     The number of a row is its position before the first shuffle.
 
     Images that NumPy maps from a file (`np.load(..., mmap_mode="r")`) may be larger than memory: batches read their
     rows from the file. Only `images`, `black_and_white` and `part` copy what they return into memory.
 
-    A set is not safe to draw from in several threads at once; use a lock, or a set per thread.
+    Drawing from one set in several threads at once is not safe; use a lock, or a set per thread.
 
     Args:
         images: [N, rows, columns] or [N, rows, columns, channels], pixels 0 to 255 or truth values; with
-            `reshape=False` of any shape.
+            `reshape=False`, [N, ...].
         labels: [N], one-hot [N, classes] or any other numbers [N, ...]; None if there are none.
         fake_data: 10000 placeholder examples without data, drawn with `next_batch(n, fake_data=True)`.
-        one_hot: whether the labels of fake data are one-hot; real labels are kept as they are.
-        dtype: float32 multiplies pixels by 1/255; uint8 keeps them as they are.
+        one_hot: whether the labels of fake data are one-hot; real labels are kept unchanged.
+        dtype: float32 multiplies pixels by 1/255; uint8 keeps them unchanged.
         reshape: flatten each image to one row of P = rows * columns * channels pixels.
         seed: seed of a private generator that shuffles; None shuffles with NumPy's global generator, as
             `seed_generator` describes.
@@ -49,16 +49,17 @@ class DataSet:
             one generator.
 
     Attributes:
-        images: [N, P] (or of the given shape), in the current order.
+        images: float32 in [0, 1] or uint8, [N, P] (or of the given shape), in the current order.
         labels: [N, ...], in the same order, or None.
         num_examples: N.
         image_shape: rows and columns, and channels if there are several, of an image before it was flattened.
-        epochs_completed: how many times every row has been handed out.
+        epochs_completed: how many times all rows have been drawn.
 
     Raises:
         TypeError: `dtype` is neither float32 nor uint8, `images` or `labels` is not an array of real numbers or has a
             mask, or a seed is not a whole number.
-        ValueError: the numbers of images and labels differ, or `reshape` is set and the images have another shape.
+        ValueError: the numbers of images and labels differ, or `reshape` is set and the images have another number of
+            dimensions, or are mapped from a file in which an image is not contiguous.
 
     Warns:
         UserWarning: no pixel is brighter than 1, so the images were probably scaled to [0, 1] already.
@@ -135,7 +136,7 @@ class DataSet:
 
     @property
     def mapped(self) -> bool:
-        """Whether the images are in a file that NumPy maps, so that `rows` reads them from there."""
+        """Whether NumPy maps the images from a file, so that `rows` reads them from there."""
         return memory_map(self._image_rows.array) is not None
 
     @property
@@ -156,11 +157,11 @@ class DataSet:
         return np.concatenate([threshold(images).astype(np.uint8) for images in self._image_rows.pieces()])
 
     def next_batch(self, batch_size: int, fake_data: bool = False, shuffle: bool = True) -> tuple[Any, Any]:
-        """Returns the next `batch_size` images and labels, those that TensorFlow 1.15's `next_batch` draws.
+        """Returns the next `batch_size` images and labels, as TensorFlow 1.15's `next_batch` does.
 
         Args:
             batch_size: from 0 to `num_examples`.
-            fake_data: return lists of white images of 784 pixels, and of labels 0, instead.
+            fake_data: return placeholders instead: lists of white images of 784 pixels, and of labels 0.
             shuffle: False keeps the rows in their current order.
 
         Returns:
@@ -192,8 +193,8 @@ class DataSet:
     def next_rows(self, batch_size: int, *, shuffle: bool = True) -> np.ndarray:
         """Draws a batch like `next_batch`, but returns its row numbers.
 
-        The rows are shuffled before the first batch. A batch that reaches past the end of an epoch takes the rows that
-        are left; then the rows are shuffled again, and the first ones fill the batch.
+        The rows are shuffled before the first batch. A batch that reaches past the end of an epoch takes the remaining
+        rows; then the rows are shuffled again, and the first ones fill the batch.
 
         Args:
             batch_size: as in `next_batch`.
@@ -209,8 +210,8 @@ class DataSet:
         batch_size, num_examples = as_count(batch_size, "batch_size"), int(self._num_examples)
         if len(self._order) < num_examples:
             raise ValueError(
-                f"This set has {len(self._order)} images for its {num_examples} examples; "
-                "draw from fake data with next_batch(batch_size, fake_data=True), or set _num_examples to that number."
+                f"This set has {len(self._order)} images for its {num_examples} examples; draw from fake data with "
+                "next_batch(batch_size, fake_data=True), or set _num_examples to the number of images."
             )
         if batch_size > num_examples:
             raise ValueError(f"batch_size is {batch_size}; pass 0 to {num_examples}, the number of rows of this set.")
@@ -246,7 +247,7 @@ class DataSet:
         rows: slice | ArrayLike | None = None,
         random_state: np.random.RandomState | int | None = None,
     ) -> "DataSet":
-        """Returns some of the images with their labels as a data set of their own.
+        """Returns some of the images, with their labels, as another data set.
 
             zeros_and_ones = mnist.train.part(labels=[0, 1])
             first_thousand = mnist.train.part(rows=slice(1000))
@@ -262,8 +263,9 @@ class DataSet:
 
         Raises:
             TypeError: `labels` or `rows` is not one of those above, or `random_state` is not a generator or a seed.
-            ValueError: no image has one of the `labels`, or no class is known for each image.
-            IndexError: there are not as many images as `rows` names.
+            ValueError: one of the `labels` does not occur, or `labels` is given for a set whose own labels are missing
+                or neither [N] nor [N, classes].
+            IndexError: `rows` does not fit the number of images.
         """
         chosen = np.sort(self._order[: int(self._num_examples)])
         if labels is not None:
@@ -295,13 +297,13 @@ class DataSet:
         return labels if labels.ndim == 1 else labels.argmax(axis=1)
 
     def update_hash(self, sha256: Any) -> None:
-        """Feeds images and labels to the hash by row number, so that neither shuffling nor looking at them matters."""
+        """Updates the hash with images and labels by row number, so that neither shuffling nor reading changes it."""
         hash_images(sha256, self._image_rows)
         if self._label_rows is not None:
             hash_labels(sha256, self._label_rows.by_row_number())
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Returns everything that the coming batches depend on except the data: arrays for `set_state`."""
+        """Returns everything except the data that the next batches depend on: arrays for `set_state`."""
         generator = self._random_state.get_state(legacy=False)["state"]
         return {
             "order": self._order.astype(np.int32),
@@ -313,13 +315,13 @@ class DataSet:
         """Continues from where `get_state` was called.
 
         Raises:
-            KeyError, ValueError: the state is not one of this data set.
+            KeyError, ValueError: the state is not that of such a data set.
         """
         mine = self.get_state()
         if any(state[name].shape != mine[name].shape or state[name].dtype.kind not in "iu" for name in mine):
             raise ValueError("its arrays have other shapes or types")
         if not np.array_equal(np.sort(state["order"]), np.sort(mine["order"])):
-            raise ValueError("its order is not one of these rows")
+            raise ValueError("its order is not a permutation of these rows")
         (position, epochs), place = state["position"], state["generator"][-1]
         if not (0 <= position <= len(state["order"]) and epochs >= 0 and 0 <= place <= len(mine["generator"]) - 1):
             raise ValueError("its position is outside an epoch")
@@ -332,7 +334,7 @@ class Datasets(namedtuple("Datasets", ["train", "validation", "test"])):
     """`train`, `validation` and `test`, each a `DataSet`.
 
     Attributes:
-        name: which data it is.
+        name: name of the data, such as "MNIST".
         seed: seed of the shuffling, or None.
     """
 
@@ -371,7 +373,7 @@ class Datasets(namedtuple("Datasets", ["train", "validation", "test"])):
         return sha256.hexdigest()
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Returns everything that the coming batches depend on except the data: arrays for `set_state`."""
+        """Returns everything except the data that the next batches depend on: arrays for `set_state`."""
         return {
             f"{name}_{key}": value
             for name, data_set in zip(self._fields, self)
@@ -379,7 +381,7 @@ class Datasets(namedtuple("Datasets", ["train", "validation", "test"])):
         }
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Continues from where `get_state` was called; further entries of `state` are ignored."""
+        """Continues from where `get_state` was called; other entries of `state` are ignored."""
         for name, data_set in zip(self._fields, self):
             data_set.set_state({key: state[f"{name}_{key}"] for key in data_set.get_state()})
 
@@ -395,7 +397,7 @@ def _image_rows(images: np.ndarray, dtype: np.dtype) -> Rows:
         return Rows(images, scale=scale)
     if not scale:
         return Rows(images, shown_in=np.arange(len(images)))
-    # A copy, because edits of `images` must not reach the caller's array.
+    # A copy, so that edits of `images` do not reach the caller's array.
     return Rows(images.copy(), scale=True) if images.dtype == np.uint8 else Rows(scaled(images))
 
 
@@ -418,7 +420,7 @@ def _label_rows(labels: np.ndarray, num_images: int) -> Rows:
 
 
 def _chosen(row_numbers: np.ndarray, rows: Any) -> np.ndarray:
-    """Returns those of the row numbers that `rows` chooses, as `DataSet.part` describes."""
+    """Returns the row numbers that `rows` selects, as `DataSet.part` describes."""
     if not isinstance(rows, slice):
         rows = as_array(rows, "rows")
         rows = rows if rows.size else rows.astype(int)

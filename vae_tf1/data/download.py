@@ -1,4 +1,4 @@
-"""Downloads files, each of which appears whole or not at all, from a host that may not answer."""
+"""Downloads files from a host that may not answer; each file appears whole or not at all."""
 
 import os
 import secrets
@@ -16,7 +16,7 @@ _MAX_CHECKED_BYTES = 2**24  # of a file of MNIST; the largest has 9.9e6
 
 
 class UnreachableError(Exception):
-    """A download failed; the message is a clause that says why."""
+    """A download failed; the message is a clause that gives the reason."""
 
 
 def maybe_download(filename: str, work_directory: str | os.PathLike[str], source_url: str) -> str:
@@ -50,10 +50,10 @@ def check_writable(directory: Path) -> None:
 
 
 def check_reachable(url: str) -> None:
-    """Waits at most 5 seconds for any response from the host; the environment's proxies are used.
+    """Waits at most 5 seconds for any response from the host, through the environment's proxies.
 
     Raises:
-        UnreachableError: there was none.
+        UnreachableError: there was no response.
     """
     import requests
 
@@ -66,7 +66,7 @@ def check_reachable(url: str) -> None:
         except Exception as error:  # whatever it is, the host gave no response
             outcomes.append(error)
 
-    # In a thread, because the timeout of a connection does not cover the lookup of the host's name.
+    # In a thread, because the timeout does not cover the lookup of the host's name.
     thread = threading.Thread(target=request, daemon=True)
     thread.start()
     thread.join(_REACH_SECONDS)
@@ -79,15 +79,16 @@ def check_reachable(url: str) -> None:
 def download(url: str, path: Path, sha256: str | None = None) -> None:
     """Downloads to `path`, which appears only when it is complete and has its checksum.
 
-    Several processes can download to the same path: each writes a file of its own, and the last one to end stays.
+    Several processes can download to the same path: each writes a file of its own, and the last to finish replaces the
+    others.
 
     Args:
-        url: what to download.
-        path: where to.
+        url: address of the file.
+        path: destination.
         sha256: the checksum that the file must have, if it is known.
 
     Raises:
-        UnreachableError: the download failed, or the host sends too much; nothing is left of it.
+        UnreachableError: the download failed, or the host sends too much; no partial file is left.
         OSError: the file can't be written.
     """
     import requests

@@ -1,4 +1,4 @@
-"""The generators that shuffle, and their seeds, as in TensorFlow 1.15."""
+"""Random generators for shuffling, and their seeds, as in TensorFlow 1.15."""
 
 import sys
 from typing import Any
@@ -13,10 +13,10 @@ NUMPY_GENERATOR: np.random.RandomState = np.random.mtrand._rand  # the one that 
 
 
 def seed_generator(seed: int | None) -> np.random.RandomState:
-    """Seeds the generator that shuffles, as TensorFlow 1.15's `DataSet` does, and returns it.
+    """Returns the generator that shuffles, seeded as TensorFlow 1.15's `DataSet` does.
 
-    With a seed it is a private one. With None it is NumPy's global generator: the graph's seed (`tf.set_random_seed`)
-    seeds it now if there is one, and `np.random.seed` can seed it at any time.
+    With a seed, it is a private generator. With None, it is NumPy's global generator: this function seeds it with the
+    graph's seed (`tf.set_random_seed`) if there is one, and `np.random.seed` can seed it at any time.
     """
     if seed is not None:
         return seeded(as_seed(seed))
@@ -39,7 +39,7 @@ def seeded(seed: int) -> np.random.RandomState:
 
 
 def graph_seed() -> int | None:
-    """Returns the seed that `tf.set_random_seed` has set for the default graph."""
+    """Returns the seed that `tf.set_random_seed` has set for the default graph, or None."""
     return tf.get_default_graph().seed
 
 

@@ -20,7 +20,7 @@ IDX_FILES = (
     "t10k-labels-idx1-ubyte.gz",
 )
 
-# Bounds the memory that a damaged header can claim; the largest real file of this kind, EMNIST's, has 5.5e8 bytes.
+# Limits the memory that a damaged header can claim; the largest real file of this kind, EMNIST's, has 5.5e8 bytes.
 _MAX_PAYLOAD = 2**29 + 2**27
 
 
@@ -28,14 +28,14 @@ def read_idx_files(paths: Sequence[Path]) -> tuple[list[np.ndarray], list[str]]:
     """Reads the four files of a data set, in the order of `IDX_FILES`.
 
     Args:
-        paths: of the files.
+        paths: the paths of the files.
 
     Returns:
-        uint8 images [N, rows, columns] and labels [N], first train, then test; and the SHA-256 of each file, taken of
-        the very bytes that were read, in case another process replaces the file.
+        uint8 images [N, rows, columns] and labels [N], first train, then test; and the SHA-256 of each file. These are
+        computed from the same bytes as the arrays, in case another process replaces a file.
 
     Raises:
-        ValueError: a file is damaged, or two do not belong together.
+        ValueError: a file is damaged, or two files do not belong together.
         OSError: a file can't be read.
     """
     arrays, checksums = [], []
@@ -65,7 +65,10 @@ def read_idx(source: Any, dimensions: int) -> np.ndarray:
 
     Args:
         source: a path, or a file open for reading bytes.
-        dimensions: how many dimensions it must have: 3 for images, 1 for labels.
+        dimensions: the number of dimensions that it must have: 3 for images, 1 for labels.
+
+    Returns:
+        uint8, with that many dimensions.
 
     Raises:
         TypeError: `source` is neither a path nor a file.
@@ -107,7 +110,7 @@ def _read(source: Any, path: str, dimensions: int) -> np.ndarray:
 
 
 def _fill(file: gzip.GzipFile, array: np.ndarray) -> int:
-    """Reads into the array in small pieces, which need no second copy of it, and returns the number of bytes read."""
+    """Reads into the array in small pieces, to save a second copy of it, and returns the number of bytes read."""
     view, done = array.data, 0
     while done < len(array) and (count := file.readinto(view[done : done + 2**20])):
         done += count

@@ -1,4 +1,4 @@
-"""Finds MNIST: in IDX files, prepared by tensorflow-datasets, by download; or else the built-in digits."""
+"""Finds MNIST in IDX files, prepared by tensorflow-datasets, or by download; or else the built-in digits."""
 
 import contextlib
 import hashlib
@@ -30,9 +30,9 @@ _PREPARED_SHA256 = (
 )
 DATA_DIR = "VAE_TF1_DATA_DIR"  # environment variable
 MNIST_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"  # tensorflow-datasets uses the same mirror
-_MNIST_URLS = (MNIST_URL, "http://yann.lecun.com/exdb/mnist/")  # old programs name the second, which is gone
+_MNIST_URLS = (MNIST_URL, "http://yann.lecun.com/exdb/mnist/")  # old programs name the second, which no longer works
 BUILTIN_DIR = Path(__file__).parent / "digits"
-_MANUAL = Path("downloads") / "manual"  # where tensorflow-datasets looks for files that were put there by hand
+_MANUAL = Path("downloads") / "manual"  # where tensorflow-datasets looks for files placed by hand
 
 
 def find_data(train_dir: Path, source: str, source_url: str) -> tuple[str, list[np.ndarray]]:
@@ -42,10 +42,16 @@ def find_data(train_dir: Path, source: str, source_url: str) -> tuple[str, list[
         train_dir: the caller's directory.
         source: "auto", which falls back on the built-in digits, or "mnist".
         source_url: where to download the four files from.
+
+    Raises:
+        OSError, ValueError: as `read_data_sets`.
+
+    Warns:
+        UserWarning: these are the built-in digits.
     """
     if train_dir.exists() and not train_dir.is_dir():
         raise NotADirectoryError(
-            f"train_dir {train_dir} is a file; pass the directory that holds the data or is to hold it."
+            f"train_dir {train_dir} is a file; pass the directory that holds the data, or will hold it."
         )
     directories = [train_dir]
     if source_url not in _MNIST_URLS:
@@ -69,8 +75,8 @@ def find_data(train_dir: Path, source: str, source_url: str) -> tuple[str, list[
 
 
 def _find_or_download(directories: list[Path], source: str) -> tuple[str, list[np.ndarray]]:
-    """Returns the name and the four arrays of the first data in the directories; downloads go to the first of these."""
-    partial = False  # whether a directory holds some of MNIST's files, so that no other data will do
+    """Returns the name and the four arrays of the first data found; downloads go to the first directory."""
+    partial = False  # whether a directory holds some of MNIST's files, which rules out other data
     for directory in directories:
         found = _read_present(directory, "auto" if partial else source)
         if found is not None and (found[0] == "MNIST" or not partial):
@@ -88,7 +94,7 @@ def read_builtin_digits() -> tuple[str, list[np.ndarray]]:
 
 
 def _read_present(directory: Path, source: str) -> tuple[str, list[np.ndarray]] | None:
-    """Returns the name and the four arrays of the data in the directory, or None if it has none that is complete."""
+    """Returns the name and the four arrays of the data in the directory, or None if there is no complete data."""
     paths = [directory / name for name in IDX_FILES]
     if all(path.is_file() for path in paths):
         arrays, checksums = read_idx_files(paths)
@@ -106,7 +112,7 @@ def _read_present(directory: Path, source: str) -> tuple[str, list[np.ndarray]] 
 
 
 def _has_some_files(directory: Path) -> bool:
-    """Whether the directory holds some of MNIST's four files; raises FileNotFoundError if they are other data's."""
+    """Whether the directory holds some of MNIST's four files; raises FileNotFoundError if one is not MNIST's."""
     present = [name for name in IDX_FILES if (directory / name).is_file()]
     for name, sha256 in zip(IDX_FILES, MNIST_SHA256):
         if name in present and sha256_of(directory / name) != sha256:
@@ -119,7 +125,7 @@ def _has_some_files(directory: Path) -> bool:
 
 
 def _download_idx_files(source_url: str, train_dir: Path) -> None:
-    """Downloads those of the four files that `train_dir` lacks; they have no known checksums."""
+    """Downloads those of the four files that `train_dir` lacks; their checksums are unknown."""
     for name in IDX_FILES:
         maybe_download(name, train_dir, f"{source_url.rstrip('/')}/{name}")
 
@@ -127,7 +133,7 @@ def _download_idx_files(source_url: str, train_dir: Path) -> None:
 def _read_mnist(data_dir: Path) -> list[np.ndarray]:
     """Returns MNIST's four arrays as tensorflow-datasets prepares them, in the order of the original files.
 
-    Where tensorflow-datasets can't be imported, they are read from these files.
+    If tensorflow-datasets can't be imported, they are read from these files directly.
     """
     manual = data_dir / _MANUAL
     try:
@@ -135,7 +141,7 @@ def _read_mnist(data_dir: Path) -> list[np.ndarray]:
     except Exception as error:  # any library that it needs may raise anything
         print(
             f"tensorflow-datasets can't be imported ({type(error).__name__}), so MNIST's files in {manual} are read "
-            "without it.",
+            "directly.",
             flush=True,
         )
         return _read_mnist_files(_fetch(manual))
@@ -161,7 +167,7 @@ def _check_mnist(path: Path, found: str, sha256: str) -> None:
 
 
 def _import_tfds() -> ModuleType:
-    """Imports tensorflow-datasets; a library that it lacks is an error here, where it would only log a message."""
+    """Imports tensorflow-datasets with its log silenced; raises if a library that it needs is missing."""
     absl = logging.getLogger("absl")
     disabled, absl.disabled = absl.disabled, True
     try:
@@ -179,13 +185,13 @@ def _is_prepared(tfds: Any, data_dir: Path) -> bool:
 def _read_prepared(tfds: Any, data_dir: Path) -> list[np.ndarray]:
     import tensorflow.compat.v1 as tf
 
-    # A separate graph adds no operation to the caller's, and works in eager and in graph mode.
+    # A separate graph leaves the caller's unchanged, and works in eager and in graph mode.
     with _damage_explained(data_dir), tf.Graph().as_default():
         builder = tfds.builder("mnist", data_dir=data_dir)
         train, test = tfds.as_numpy(builder.as_dataset(split=["train", "test"], batch_size=-1))
         arrays = [*_in_file_order(train, "train"), *_in_file_order(test, "test")]
         if hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest() != _PREPARED_SHA256:
-            raise ValueError("other images than MNIST's")
+            raise ValueError("the images or labels are not MNIST's")
     return arrays
 
 
@@ -201,7 +207,7 @@ def _damage_explained(data_dir: Path) -> Iterator[None]:
 
 
 def _fetch(directory: Path, *others: Path) -> list[Path]:
-    """Returns the paths of MNIST's four files, after downloading to the first directory those that none has.
+    """Returns the paths of MNIST's four files; downloads those that no directory has to the first directory.
 
     Raises:
         UnreachableError: a download failed.
@@ -227,7 +233,7 @@ def _fetch(directory: Path, *others: Path) -> list[Path]:
 
 
 def _in_file_order(rows: Mapping[str, np.ndarray], split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns images and labels in the original file's order; tensorflow-datasets sorts rows by a hash."""
+    """Returns images and labels in the order of the original files; tensorflow-datasets sorts rows by a hash."""
     count = len(rows["label"])
     stored = sorted(range(count), key=lambda i: hashlib.md5(f"{split}{i}".encode()).digest())
     images = np.empty((count, 28, 28), np.uint8)

@@ -1,4 +1,4 @@
-"""Pixels: their dtypes, from bytes to [0, 1], and from grey to black and white."""
+"""Pixels: their dtypes, scaling from bytes to [0, 1], and thresholding from grey to black and white."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def binarize(images: ArrayLike) -> np.ndarray:
         float32 [N, P] of 0 and 1.
 
     Raises:
-        TypeError: it is not an array of real numbers, or has a mask.
+        TypeError: `images` is not an array of real numbers, or has a mask.
         ValueError: the shape is not [N, P], or a pixel is outside [0, 1] or NaN.
     """
     images = as_array(images, "images")
@@ -38,7 +38,7 @@ def image_dtype(dtype: Any) -> np.dtype:
     """Returns float32 or uint8 as NumPy's dtype; TensorFlow's types are accepted too.
 
     Raises:
-        TypeError: it is another one.
+        TypeError: it is another dtype, or not a dtype.
     """
     try:
         found = None if dtype is None else np.dtype(getattr(dtype, "as_numpy_dtype", dtype))
@@ -53,10 +53,11 @@ def scaled(images: np.ndarray) -> np.ndarray:
     """Returns pixels 0 to 255, or truth values, as float32 in [0, 1]."""
     if images.dtype == bool:
         return images.astype(np.float32)
-    # Multiplied, not divided: the last bit is TensorFlow 1.15's.
+    # Multiplied, not divided, to get TensorFlow 1.15's last bit.
     return np.multiply(images, np.float32(1.0 / 255.0), dtype=np.float32)
 
 
 def unscaled(images: np.ndarray) -> np.ndarray:
+    """Returns pixels in [0, 1] as the nearest bytes, 0 to 255: the inverse of `scaled`."""
     with np.errstate(invalid="ignore"):
         return np.rint(images * np.float32(255)).astype(np.uint8)

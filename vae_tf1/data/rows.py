@@ -1,4 +1,4 @@
-"""The array behind a data set's images or labels: one row per example, looked up by row number or shown in an order."""
+"""The array behind a data set's images or labels: one row per example, read by row number or shown in some order."""
 
 import mmap
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ _PIECE_BYTES = 2**24
 class Rows:
     """The images or the labels of a set: an array of one row per example.
 
-    The array stays as it was given, in the order of row numbers, and batches pick rows from it. Once it has been shown
-    it is in the order of the batches, so that edits in place reach them, until the next shuffle. An array that is
-    mapped from a file stays in the file, unless it is shown.
+    The array stays in the order of row numbers, and batches pick rows from it. Once it has been shown, it is in the
+    order of the batches until the next shuffle, so that in-place edits reach them. An array that is mapped from a file
+    stays in the file, unless it is shown.
 
     Args:
         array: [N, ...].
-        scale: whether pixels 0 to 255 are to be scaled to [0, 1].
-        shown_in: the row numbers of the array's rows, where somebody may hold it already.
+        scale: whether to scale pixels 0 to 255 to [0, 1].
+        shown_in: the row numbers of the array's rows, if the caller may hold the array already.
     """
 
     def __init__(self, array: np.ndarray, *, scale: bool = False, shown_in: np.ndarray | None = None):
@@ -34,17 +34,17 @@ class Rows:
         return len(self.array) if self._places is None else len(self._places)
 
     def at(self, row_numbers: np.ndarray) -> np.ndarray:
-        """Returns a copy of these rows, scaled where `scale` is set."""
+        """Returns a copy of these rows, scaled if `scale` is set."""
         rows = self.array[row_numbers if self._places is None else self._places[row_numbers]]
         release(self.array)
         return scaled(rows) if self.scale else rows
 
     def by_row_number(self) -> np.ndarray:
-        """Returns all rows, not yet scaled where `scale` is set."""
+        """Returns all rows in order of row number, not scaled."""
         return self.array if self._places is None else self.array[self._places]
 
     def pieces(self) -> Iterator[np.ndarray]:
-        """Yields consecutive parts of `by_row_number`, at least one, that are small compared with memory."""
+        """Yields consecutive parts of `by_row_number`, at least one, of at most 16 MiB or a single row."""
         array = self.by_row_number()
         step = max(1, _PIECE_BYTES // max(1, array[:1].nbytes))
         for start in range(0, max(1, len(array)), step):
@@ -52,18 +52,18 @@ class Rows:
             release(array)
 
     def show(self, order: np.ndarray) -> np.ndarray:
-        """Puts the rows into this order of row numbers, and returns the array."""
+        """Puts the rows into this order, given as row numbers, and returns the array."""
         if self._places is None:
             self.array, self.scale, self._places = self.at(order), False, _inverse(order)
         return self.array
 
     def put_back(self) -> None:
-        """Undoes `show`; edits stay, but those made later to the array that was shown have no effect."""
+        """Undoes `show`. Edits are kept; later edits of the array that was shown have no effect."""
         self.array, self._places = self.by_row_number(), None
 
 
 def hash_images(sha256: Any, images: Rows) -> None:
-    """Feeds images to a hash by row number; pixels that are multiples of 1/255 count as bytes, whatever their dtype."""
+    """Updates a hash with images by row number; float32 pixels that are all multiples of 1/255 count as bytes."""
 
     def pieces() -> Iterator[np.ndarray]:
         for piece in images.pieces():
@@ -75,7 +75,7 @@ def hash_images(sha256: Any, images: Rows) -> None:
 
 
 def hash_labels(sha256: Any, labels: np.ndarray) -> None:
-    """Feeds labels to a hash; one-hot labels count as the classes that they stand for."""
+    """Updates a hash with labels; one-hot labels count as the classes that they stand for."""
     if labels.ndim == 2 and np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all():
         labels = labels.argmax(axis=1)
     with np.errstate(invalid="ignore"):
@@ -87,7 +87,7 @@ def hash_labels(sha256: Any, labels: np.ndarray) -> None:
 
 
 def memory_map(array: np.ndarray) -> mmap.mmap | None:
-    """Returns the map of a file that the array is a view of, or None if the array is in memory."""
+    """Returns the memory map that the array is a view of, or None if the array is not mapped from a file."""
     base: object = array
     while isinstance(base, np.ndarray):
         base = base.base
@@ -95,9 +95,9 @@ def memory_map(array: np.ndarray) -> mmap.mmap | None:
 
 
 def release(array: np.ndarray) -> None:
-    """Lets go of the pages of a file that an array has been read from, which count as memory of the process."""
+    """Releases the pages of a mapped array that have been read, which count as memory of the process."""
     mapped = memory_map(array)
-    if mapped is not None and not array.flags.writeable:  # of a private map that is written to, edits would be lost
+    if mapped is not None and not array.flags.writeable:  # a private map that has been written to would lose its edits
         _advise(mapped, "MADV_DONTNEED")
 
 
@@ -107,7 +107,7 @@ def _advise(mapped: mmap.mmap, advice: str) -> None:
 
 
 def _inverse(order: np.ndarray) -> np.ndarray:
-    """Returns where each row number is in `order`."""
+    """Returns the position of each row number in `order`."""
     places = np.zeros(order.max(initial=-1) + 1, np.int64)
     places[order] = np.arange(len(order))
     return places

@@ -1,1 +1,1 @@
-"""What can be done with any TensorFlow 1 graph; nothing here knows a VAE."""
+"""Operations on any TensorFlow 1 graph; nothing here depends on the VAE."""

@@ -1,7 +1,7 @@
 """Copies of parts of a graph, built in another graph and run in another session.
 
-Measuring and exporting work on such a copy: the original session draws no noise for them, and the original graph gets
-no new operations.
+Measuring and exporting use such copies, so they draw no noise in the original session and add no operations to the
+original graph.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from vae_tf1.graph.conditionals import static_predicates, take_branches
 from vae_tf1.graph.sessions import private_session, read_variables
 from vae_tf1.graph.walk import Element, upstream_of, variables_among
 
-Sources = Sequence[tuple[tf.Tensor, tf.Tensor]]  # a tensor of the original, and what replaces it in the copy
+Sources = Sequence[tuple[tf.Tensor, tf.Tensor]]  # a tensor of the original, and the tensor that replaces it in the copy
 
 
 def rebuild(elements: Sequence[Element], sources: Sources, name: str, *, for_xla: bool = False) -> list[Element]:
@@ -24,8 +24,8 @@ def rebuild(elements: Sequence[Element], sources: Sources, name: str, *, for_xla
         elements: tensors or operations of one graph.
         sources: pairs of a tensor upstream of `elements` and the tensor of the default graph that replaces it.
         name: scope of the new operations.
-        for_xla: leave conditionals and loops whole, as XLA needs them; otherwise TensorFlow lowers them to switches.
-            Where the predicate of a conditional is constant, only the branch that is taken is built.
+        for_xla: keep conditionals and loops whole, as XLA requires; otherwise TensorFlow lowers them to switches. Where
+            the predicate of a conditional is constant, only the branch that is taken is built.
 
     Returns:
         The same tensors and operations, in the default graph.
@@ -36,7 +36,7 @@ def rebuild(elements: Sequence[Element], sources: Sources, name: str, *, for_xla
     graph_def = elements[0].graph.as_graph_def()
     nodes = [node for node in graph_def.node if node.name in names]
     for node in nodes:
-        node.attr.pop("_class", None)  # colocates with another operation, which may not be copied
+        node.attr.pop("_class", None)  # colocates with another operation, which may be missing from the copy
         node.device = ""
     del graph_def.node[:]
     graph_def.node.extend(nodes)
@@ -45,13 +45,13 @@ def rebuild(elements: Sequence[Element], sources: Sources, name: str, *, for_xla
         fed = {tensor.name for tensor, _ in sources}
         replaced = take_branches(graph_def, static_predicates(required, fed))
         wanted = [replaced.get(name, name) for name in wanted]
-        _leave_control_flow_whole(graph_def)
+        _keep_control_flow_whole(graph_def)
     input_map = {tensor.name: source for tensor, source in sources if tensor.name in inputs}
     return tf.import_graph_def(graph_def, input_map, wanted, name=name)
 
 
-def _leave_control_flow_whole(graph_def: tf.GraphDef) -> None:
-    """Changes nodes and functions; the functions get new names, since the graph has the old ones under theirs."""
+def _keep_control_flow_whole(graph_def: tf.GraphDef) -> None:
+    """Changes nodes and functions. The functions get new names, because the graph has them under the old names."""
     functions = graph_def.library.function
     new_names = {function.signature.name: f"{function.signature.name}_whole" for function in functions}
     for function in functions:
@@ -71,7 +71,7 @@ def check_no_placeholder(name: str, operations: Sequence[tf.Operation]) -> None:
         if operation.type == "Placeholder":
             raise ValueError(
                 f"{name} depends on the placeholder {operation.name}, for which nothing is fed here; return an array "
-                "for it from vae.inputs, or pass feed= with its value."
+                "for it from vae.inputs, or pass its value in feed."
             )
 
 
@@ -124,11 +124,11 @@ class GraphClone:
         return tf.nest.pack_sequence_as(distribution, self.copy(parameters, sources, name), expand_composites=True)
 
     def session(self, threads: int = 1, *, blank: bool = False) -> tf.Session:
-        """Opens a session on the default graph, whose variables have the values that the originals have now.
+        """Opens a session on the default graph, in which the variables have the current values of the originals.
 
         Args:
             threads: number of callers that run it at the same time.
-            blank: all variables are 0 instead, for what does not depend on their values.
+            blank: set all variables to 0 instead, for results that do not depend on their values.
 
         Raises:
             ValueError: the originals have no values yet.
@@ -144,7 +144,7 @@ class GraphClone:
         return session
 
     def copy_variables(self, operations: Sequence[tf.Operation]) -> None:
-        """Copies the variables among these operations; those that are copied after `session` have no value in it."""
+        """Copies the variables among these operations; a session that is open already has no values for them."""
         copied = {original.op.name for original, _, _ in self._variables}
         for original in variables_among(operations):
             name = original.op.name

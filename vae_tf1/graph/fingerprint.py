@@ -1,4 +1,4 @@
-"""What a graph computes, as data that can be kept in a checkpoint and compared."""
+"""A description of what a graph computes, which can be stored in a checkpoint and compared."""
 
 import hashlib
 import re
@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from vae_tf1.graph.walk import upstream_of
 
-# Of an operation: its type, its inputs by name, and its attributes.
+# An operation's type, its inputs by name, and its attributes.
 Description = list  # [str, list[str], dict[str, str]]
 Computation = dict[str, dict[str, Description]]  # "loss" and "train_step": operations by name, in order of creation
 
@@ -19,26 +19,26 @@ _SHOWN_VALUES = 8  # of a constant; larger ones are represented by a checksum
 
 
 def describe_computation(loss: tf.Tensor, train_step: tf.Operation) -> Computation:
-    """The operations that compute the loss, and those that the training step adds."""
+    """Describes the operations that compute the loss, and those that the training step adds."""
     loss = {operation.name: _describe(operation) for operation in upstream_of([loss])}
     step = {operation.name: _describe(operation) for operation in upstream_of([train_step])}
     return {"loss": loss, "train_step": {name: step[name] for name in step if name not in loss}}
 
 
 def describe_difference(there: Computation, here: Computation) -> str | None:
-    """What the computation `here` has that the one `there` has not, in words; None if they are equal."""
-    there, here = _with_shapes_of_today(there), _with_shapes_of_today(here)
+    """Says in words how the computation `here` differs from the one `there`; None if they are equal."""
+    there, here = _normalize_shapes(there), _normalize_shapes(here)
     for part in "loss", "train_step":
         if there[part] == here[part]:
             continue
-        if part == "train_step" and (said := _optimizers_differ(there[part], here[part])):
-            return said
-        return _first_difference(there[part], here[part])
+        if part == "train_step" and (difference := _describe_optimizers(there[part], here[part])):
+            return difference
+        return _describe_first_difference(there[part], here[part])
     return None
 
 
-def _with_shapes_of_today(computation: Computation) -> Computation:
-    """The same with None for unknown sizes, for which checkpoints of earlier versions may have a "?"."""
+def _normalize_shapes(computation: Computation) -> Computation:
+    """Writes unknown sizes as None, for which checkpoints of earlier versions may have a "?"."""
     return {
         part: {
             name: [type_, inputs, {key: _OLD_SIZE.sub("None", value) for key, value in attributes.items()}]
@@ -48,7 +48,7 @@ def _with_shapes_of_today(computation: Computation) -> Computation:
     }
 
 
-def _optimizers_differ(there: dict[str, Description], here: dict[str, Description]) -> str | None:
+def _describe_optimizers(there: dict[str, Description], here: dict[str, Description]) -> str | None:
     optimizers = []
     for operations in here, there:
         types = {type_.removeprefix("Resource") for type_, _, _ in operations.values()}
@@ -58,7 +58,7 @@ def _optimizers_differ(there: dict[str, Description], here: dict[str, Descriptio
     return "the optimizer is {} here, {} there".format(*(" and ".join(names) or "another" for names in optimizers))
 
 
-def _first_difference(there: dict[str, Description], here: dict[str, Description]) -> str:
+def _describe_first_difference(there: dict[str, Description], here: dict[str, Description]) -> str:
     new = [name for name in here if name not in there]
     gone = [name for name in there if name not in here]
     for names, others, where in ((new, there, "here but not there"), (gone, here, "there but not here")):
@@ -66,13 +66,13 @@ def _first_difference(there: dict[str, Description], here: dict[str, Description
         if "/" in scope and not any(name.startswith(f"{scope}/") for name in others):
             return f"{scope} is {where}"
     common = [name for name in here if name in there and here[name] != there[name]]
-    # Where an operation is new or gone, others have other inputs and seeds: that is not what to say first.
+    # A new or missing operation changes the inputs and seeds of others, which are not the difference to report.
     changed = [name for name in common if _own(here[name]) != _own(there[name])]
     order = list(here)
     if changed and not (new and order.index(new[0]) < order.index(changed[0])):
-        return _change(changed[0], there[changed[0]], here[changed[0]])
+        return _describe_change(changed[0], there[changed[0]], here[changed[0]])
     if not new and not gone:
-        return _change(common[0], there[common[0]], here[common[0]])
+        return _describe_change(common[0], there[common[0]], here[common[0]])
     if not new:
         return f"{_scope(gone[0])} has {_named(gone[0], there)} there, which is missing here"
     if not gone:
@@ -80,7 +80,7 @@ def _first_difference(there: dict[str, Description], here: dict[str, Description
     constants = here[new[0]][0] == "Const", there[gone[0]][0] == "Const"
     if _scope(gone[0]) == _scope(new[0]) and constants == (False, False):
         return f"{_scope(new[0])} has {_named(new[0], here)} here, {_named(gone[0], there)} there"
-    if constants == (False, True):  # a number says more than the operation that takes its place
+    if constants == (False, True):  # a number says more than the operation that replaces it
         return f"{_scope(gone[0])} has {_named(gone[0], there)} there, which is missing here"
     return f"{_scope(new[0])} has {_named(new[0], here)} here, which is missing there"
 
@@ -90,7 +90,7 @@ def _own(description: Description) -> tuple:
     return type_, {name: value for name, value in attributes.items() if name not in ("seed", "seed2")}
 
 
-def _change(name: str, there: Description, here: Description) -> str:
+def _describe_change(name: str, there: Description, here: Description) -> str:
     if there[0] != here[0]:
         return f"{name} is {here[0]} here, {there[0]} there"
     for attribute in sorted(there[2].keys() | here[2].keys()):
@@ -122,7 +122,7 @@ def _attributes(operation: tf.Operation) -> dict[str, str]:
 
 
 def _text(value: Any, graph: tf.Graph) -> str:
-    """The value of an attribute, in words where it is short."""
+    """The value of an attribute as text; a checksum if it is long."""
     if hasattr(value, "tensor_shape"):  # a tensor
         array = tf.make_ndarray(value)
         if array.size > _SHOWN_VALUES:
@@ -130,7 +130,7 @@ def _text(value: Any, graph: tf.Graph) -> str:
         return np.array2string(array, separator=", ") if array.dtype.kind == "f" else str(array.tolist())
     if hasattr(value, "unknown_rank"):  # a shape
         return _shape_text(value)
-    if hasattr(value, "name") and hasattr(value, "attr"):  # a function, whose own name is made of a running number
+    if hasattr(value, "name") and hasattr(value, "attr"):  # a function, whose name has a running number
         functions = {function.signature.name: function for function in graph.as_graph_def().library.function}
         return _function_sha256(value.name, functions)
     if isinstance(value, list):
@@ -141,8 +141,7 @@ def _text(value: Any, graph: tf.Graph) -> str:
 
 
 def _shape_text(shape: Any) -> str:
-    """What `str(tf.TensorShape(...))` is, but for unknown sizes, which are None here and "?" after
-    `tf.disable_v2_behavior()`."""
+    """Like `str(tf.TensorShape(...))`, but always None for unknown sizes, not "?" after `tf.disable_v2_behavior()`."""
     if shape.unknown_rank:
         return "<unknown>"
     return str(tuple(None if dimension.size < 0 else dimension.size for dimension in shape.dim))

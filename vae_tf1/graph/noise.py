@@ -1,8 +1,8 @@
-"""The noise of a graph: which operations draw it, where their streams are in a session, and how these are advanced.
+"""The noise of a graph: which operations draw it, the positions of their streams in a session, and how to advance them.
 
-What a random operation gives next follows from its seeds and from how many values it has given in the session before:
-its generator moves on by the number of values, however they are divided among runs. So a stream is advanced to where
-another one was by drawing as many values, in large pieces: 0.1 s for 1000 iterations' worth of the original graph.
+The next values of a random operation depend on its seeds and on the number of values that it has drawn in the session,
+however they were divided among runs. So a stream is advanced to a position by drawing as many values, in large pieces:
+0.1 s for 1000 iterations of the original graph.
 """
 
 import math
@@ -15,7 +15,7 @@ import tensorflow.compat.v1 as tf
 
 from vae_tf1.graph.walk import Element, upstream_of
 
-# Operations whose first input is the shape of what they give, and their stateless counterparts.
+# Operations whose first input is the shape of their output, and their stateless counterparts.
 _SAMPLERS = {
     "RandomStandardNormal": tf.random.stateless_normal,
     "RandomUniform": tf.random.stateless_uniform,
@@ -25,16 +25,16 @@ _SAMPLERS = {
 _PYTHON = ("PyFunc", "EagerPyFunc")  # may draw from a generator that TensorFlow does not know
 _DRAWN_AT_ONCE = 2**22  # values; 16 MiB of float32
 
-# How many values each random operation, by its name, has given in a session.
+# How many values each random operation, by name, has drawn in a session.
 _drawn_in: weakref.WeakKeyDictionary[tf.Session, dict[str, int]] = weakref.WeakKeyDictionary()
 
 
 def random_operations(elements: Sequence[Element], without: Sequence[tf.Tensor] = ()) -> list[tf.Operation]:
-    """The operations that make `elements`, of one graph, come out differently in each run, in order of creation.
+    """The operations upstream of `elements` that draw noise, in order of creation.
 
     Args:
         elements: tensors or operations of one graph.
-        without: tensors taken as given.
+        without: tensors taken as given; what only they depend on is left out.
     """
     operations = upstream_of(elements, without)
     if not any(_is_random(operation.node_def) or _functions_called(operation.node_def) for operation in operations):
@@ -52,7 +52,7 @@ def _functions_called(node: tf.NodeDef) -> list[str]:
 
 
 def _draws(node: tf.NodeDef, library: dict[str, Any], seen: set[str]) -> bool:
-    """Whether a node draws noise, or a function does that it calls."""
+    """Whether a node, or a function that it calls, draws noise."""
     if _is_random(node):
         return True
     functions = [name for name in _functions_called(node) if name in library and name not in seen]
@@ -61,14 +61,14 @@ def _draws(node: tf.NodeDef, library: dict[str, Any], seen: set[str]) -> bool:
 
 
 def reseed(elements: Sequence[Element], offset: int) -> list[Element]:
-    """Imports `elements` and all of their graph into another one, where their noise has other seeds.
+    """Copies the whole graph of `elements` into a new graph, in which their noise has other seeds.
 
     Args:
         elements: tensors and operations of one graph.
-        offset: what is added to the seeds of their random operations; unseeded ones stay so.
+        offset: added to the second seeds of their random operations; unseeded ones stay unseeded.
 
     Returns:
-        The same tensors and operations, in the other graph.
+        The same tensors and operations, in the new graph.
     """
     noisy = {operation.name for operation in random_operations(elements)}
     graph_def = elements[0].graph.as_graph_def()
@@ -80,7 +80,7 @@ def reseed(elements: Sequence[Element], offset: int) -> list[Element]:
 
 
 def _can_be_repeated(operation: tf.Operation) -> bool:
-    # Control inputs would run along when values are drawn to move the stream on; what is in a loop can't be run alone.
+    # Control inputs would also run when values are drawn to advance the stream; an operation in a loop can't run alone.
     alone = not operation.control_inputs and operation.graph.is_fetchable(operation)
     return operation.type in _SAMPLERS and alone
 
@@ -100,14 +100,14 @@ def check_repeatable(elements: Sequence[Element]) -> None:
 
 
 class NoiseStreams:
-    """The random operations upstream of some tensors, and where their streams are in a session.
+    """The random operations upstream of some tensors, and the positions of their streams in a session.
 
     Args:
-        sess: the session; streams that another object has counted in it are where that one left them.
-        elements: what is run.
+        sess: the session; all objects of this class share its positions.
+        elements: the tensors and operations that are run.
 
     Attributes:
-        shapes: to be fetched in every run of `elements`, and given to `count`.
+        shapes: tensors to fetch in every run of `elements`, and to pass to `count`.
     """
 
     def __init__(self, sess: tf.Session, elements: Sequence[Element]):
@@ -117,19 +117,19 @@ class NoiseStreams:
         self.shapes = [operation.inputs[0] for operation in self._operations]
 
     def count(self, shapes: Sequence[np.ndarray]) -> None:
-        """Notes one run, in which `self.shapes` had these values."""
+        """Counts one run, in which `self.shapes` had these values."""
         for operation, shape in zip(self._operations, shapes):
             self._drawn[operation.name] = self._drawn.get(operation.name, 0) + math.prod(shape.tolist())
 
     def state(self) -> dict[str, int]:
-        """How many values each operation has given."""
+        """How many values each operation has drawn, by name."""
         return {operation.name: self._drawn.get(operation.name, 0) for operation in self._operations}
 
     def advance(self, state: dict[str, int]) -> None:
-        """Draws until each operation has given as many values as in `state`; unseeded ones are skipped.
+        """Draws until each operation has drawn as many values as in `state`; unseeded ones are skipped.
 
         Raises:
-            ValueError: an operation has given more already.
+            ValueError: an operation has drawn more already.
         """
         for operation in self._operations:
             if (operation.get_attr("seed"), operation.get_attr("seed2")) == (0, 0):
@@ -137,7 +137,7 @@ class NoiseStreams:
             missing = state.get(operation.name, 0) - self._drawn.get(operation.name, 0)
             if missing < 0:
                 raise ValueError(
-                    "This session has drawn more noise than the run had at its checkpoint, and cannot go back; "
+                    "This session has drawn more noise than the run had at its checkpoint, and can't go back; "
                     "open a new tf.Session and call train again."
                 )
             self._draw(operation, missing)
@@ -154,7 +154,7 @@ class NoiseStreams:
 
 
 def stateless(operation: tf.Operation, shape: Any, seed: Any) -> tf.Tensor:
-    """A stateless replacement for a random operation: values that follow from a seed alone.
+    """A stateless replacement for a random operation: values that depend on a seed alone.
 
     Args:
         operation: one of `random_operations`.
@@ -162,7 +162,7 @@ def stateless(operation: tf.Operation, shape: Any, seed: Any) -> tf.Tensor:
         seed: integers [2].
 
     Raises:
-        ValueError: it has no such counterpart.
+        ValueError: the operation has no stateless counterpart.
     """
     sampler = _SAMPLERS.get(operation.type)
     limits: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""How sessions are opened, and the values that they hold."""
+"""Sessions: how to open them, and how to read, save and initialize their variables."""
 
 import weakref
 from collections.abc import Callable, Sequence
@@ -13,24 +13,24 @@ _WORTH_SPLITTING = 8 * 100 * 128
 
 
 def session_config(*, compiled: bool = False, batch_size: int = 100, hidden_units: int = 128) -> tf.ConfigProto:
-    """The `ConfigProto` to open a session with, on the CPU, for the plain loop or for `train(compiled=True)`.
+    """The `ConfigProto` of a session on the CPU, for the plain loop or for `train(compiled=True)`.
 
-    An iteration is some hundred small operations, the largest a product of 100x784 by 784x128. Splitting one of those
-    across threads costs more than it saves, and changes the rounding. So in the plain loop each operation has one
-    thread, two operations may run at a time, and a seeded run has the numbers of TensorFlow 1.15. From eight times
-    the notebook's `batch_size * hidden_units`, each operation uses all threads. XLA splits work at less cost: the
-    compiled loop always uses all threads.
+    An iteration is about a hundred small operations, the largest a product of 100x784 by 784x128. Splitting one of
+    these across threads costs more than it saves, and changes the rounding. So in the plain loop each operation has one
+    thread, two operations may run at a time, and a seeded run repeats the numbers of TensorFlow 1.15. From eight times
+    the notebook's `batch_size * hidden_units` upwards, each operation uses all threads. XLA splits work at less cost:
+    the compiled loop always uses all threads.
 
-    TensorFlow creates a process's threads once, for its first session, so open that one with the configuration that
-    you need.
+    TensorFlow creates the threads of a process once, for its first session, so open that one with the configuration
+    that you need.
 
     Args:
         compiled: for `train(compiled=True)`.
         batch_size: as of `train`.
-        hidden_units: as of `build_vae`; of a model of your own, the width of its widest hidden layer.
+        hidden_units: as of `build_vae`; for a model of your own, the width of its widest hidden layer.
 
     Raises:
-        TypeError, ValueError: a number is not a whole one, or is below 1.
+        TypeError, ValueError: a number is not a whole number, or is below 1.
     """
     batch_size, hidden_units = as_sizes(batch_size=batch_size, hidden_units=hidden_units)
     split = compiled or batch_size * hidden_units >= _WORTH_SPLITTING
@@ -42,10 +42,10 @@ def session_config(*, compiled: bool = False, batch_size: int = 100, hidden_unit
 
 
 def private_session(graph: tf.Graph, threads: int = 1) -> tf.Session:
-    """Opens a session on the CPU with threads of its own, which leaves the process's shared ones alone.
+    """Opens a session on the CPU with its own threads, so that it does not affect the shared ones of the process.
 
     Args:
-        graph: what it runs.
+        graph: the graph that it runs.
         threads: number of callers that run it at the same time.
     """
     config = tf.ConfigProto(inter_op_parallelism_threads=threads, use_per_session_threads=True, device_count={"GPU": 0})
@@ -56,7 +56,7 @@ def read_variables(sess: tf.Session, variables: list[tf.Variable]) -> list:
     """The values of variables, as NumPy arrays.
 
     Raises:
-        ValueError: one has no value yet.
+        ValueError: a variable has no value yet.
     """
     try:
         return sess.run(variables)
@@ -67,12 +67,12 @@ def read_variables(sess: tf.Session, variables: list[tf.Variable]) -> list:
         ) from error
 
 
-# What was added to each graph, by what it is for; without references to the graph, which would keep it alive.
+# The results of `_add_once` for each graph; they hold no reference to the graph, which would keep it alive.
 _added_to: weakref.WeakKeyDictionary[tf.Graph, dict[tuple, Any]] = weakref.WeakKeyDictionary()
 
 
 def _add_once(graph: tf.Graph, what: str, variables: Sequence[tf.Variable], add: Callable[[], Any]) -> Any:
-    """Returns what `add` returned when it was first called for these variables, so that a graph does not grow."""
+    """Calls `add` once per graph, purpose and variables, and returns its result, so that repeated calls add nothing."""
     added = _added_to.setdefault(graph, {})
     key = (what, *(variable.op.name for variable in variables))
     if key not in added:
@@ -82,7 +82,7 @@ def _add_once(graph: tf.Graph, what: str, variables: Sequence[tf.Variable], add:
 
 
 def saver_of(graph: tf.Graph, variables: Sequence[tf.Variable]) -> tf.train.Saver:
-    """A saver of variables that deletes no checkpoint; its operations are added to the graph once."""
+    """A saver of these variables that deletes no checkpoints; its operations are added to the graph once."""
 
     def add() -> Any:
         return tf.train.Saver(list(variables), max_to_keep=None).as_saver_def()

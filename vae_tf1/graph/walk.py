@@ -1,4 +1,4 @@
-"""Walks over a graph: what its tensors are computed from, and which variables that involves."""
+"""Walks over a graph: which operations and variables its tensors are computed from."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias

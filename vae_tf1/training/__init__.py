@@ -42,49 +42,51 @@ def train(
                 print(f"Iteration {report.iteration}: {report.loss:.2f} nats")
                 visualize_row(report.images, report.reconstructions)
 
-    Variables that have no value yet are initialized; the others keep theirs and are trained further.
+    Variables that have no value yet are initialized; the others are trained further.
 
     With `checkpoint_dir`, checkpoints are written as `checkpoint_every` says, at the end, and when training is
     interrupted or you leave the loop. Call `train` again with the same directory, in this process or another, and
-    training resumes from the last one; a seeded run that uses the same loop throughout ends with the same weights, to
-    the bit, as one that was never stopped. (`evaluate` and `log_likelihood` in between change nothing; running
-    `vae.x_hat` or `vae.loss` yourself draws from the noise of the run, and is not repeated.) A checkpoint records the
-    model, the loss and the optimizer that it was written for. If you change one of these, it is refused, and the
-    message says what changed.
+    training resumes from the last one; a seeded run that uses the same loop throughout ends with the same weights, bit
+    for bit, as one that was never stopped. (`evaluate` and `log_likelihood` in between change nothing; running
+    `vae.x_hat` or `vae.loss` yourself draws from the noise of the run, and a resumed run does not repeat that.) A
+    checkpoint records the model, the loss and the optimizer that it was written for. After a change of any of these it
+    is refused, and the message says what changed.
 
     Args:
         sess: a session on the graph of `vae`, opened with `session_config()` (with `compiled=True` as here).
-        vae: from `build_vae` or made by hand; `train_step` may depend on `x`, on variables and on noise.
-        data: from `read_data_sets`, with images of the size that `vae` takes; labels are not used. The images are
-            copied when `train` is called: later edits have no effect.
-        iterations: training steps, 0 or more; with `checkpoint_dir` those of earlier calls count.
+        vae: from `build_vae` or made by hand; `train_step` may depend on the placeholders that are fed, on variables
+            and on noise.
+        data: from `read_data_sets`, with images of the size that `vae` takes; labels are used only by `vae.inputs`.
+            Unless they are mapped from a file, images are copied when `train` is called: later edits have no effect.
+        iterations: training steps, 0 or more; with `checkpoint_dir`, those of earlier calls count.
         batch_size: images per step, from 1 to the size of `data.train`.
         report_every: a report is yielded whenever the iteration is a multiple of this: 0, 1000, 2000, ...
-        compiled: run many iterations at once (one, if the model has convolutions) as one program that XLA compiles.
-            About twice as fast. Batches, reports and checkpoints are the same, noise and rounding are not: the model is
-            the same statistically.
-        checkpoint_dir: where to keep checkpoints, and to resume from.
-        checkpoint_every: a checkpoint is written whenever this divides the number of iterations done; None writes one
-            at every report.
-        initial_checkpoint: a checkpoint of `tf.train.Saver` to start from while `checkpoint_dir` has none, such as one
+        compiled: run many iterations at once (one, if the model has convolutions) as one program that XLA compiles,
+            about twice as fast. Batches, and when reports and checkpoints are made, stay the same; noise and rounding
+            do not, so the model is the same only statistically.
+        checkpoint_dir: directory to keep checkpoints in, and to resume from.
+        checkpoint_every: a checkpoint is written whenever the number of iterations done is a multiple of this; None
+            writes one at every report.
+        initial_checkpoint: a checkpoint of `tf.train.Saver` to start from if `checkpoint_dir` has none, such as one
             of TensorFlow 1: "run/model.ckpt-20000". If it lacks Adam's slots, these are initialized.
-        log_dir: where to write the graph, the losses and the reconstructions for TensorBoard.
+        log_dir: directory for TensorBoard, which gets the graph, the losses and the reconstructions.
 
     Returns:
         A generator of `Report`s. It trains only while it is iterated over.
 
     Raises:
-        TypeError: `vae` is not a `VAE`, `sess` not a session, `data` not a `Datasets`, a number not a whole one, or a
-            path not a path.
+        TypeError: `vae` is not a `VAE`, `sess` is not a session, `data` is not a `Datasets`, a number is not whole, or
+            a path is not a path.
         ValueError: `iterations`, `batch_size`, `report_every` or `checkpoint_every` is out of range,
             `checkpoint_every` is given without `checkpoint_dir`, `sess` is closed or runs another graph, the images are
             not [N, P] of the size of `vae.x` with pixels in [0, 1], `data.validation` has fewer than 5 images, a
-            training step needs another placeholder, `checkpoint_dir` or `initial_checkpoint` is of another model or
-            run, of more iterations, or damaged, a path is a URL, or the model has what `checkpoint_dir` (noise that
-            can't be repeated) or `compiled` (such noise, or variables other than resource variables) does not allow.
-        FloatingPointError: a loss, or a weight that was to be saved, is infinite or not a number; the message names
+            training step needs a placeholder that is not fed, the checkpoint to resume or start from belongs to another
+            model or run, has more iterations, or is damaged, a path is a URL, the model has noise that can't be
+            repeated (with `checkpoint_dir` or `compiled`), or, with `compiled`, it has variables that are not resource
+            variables, XLA can't compile it, or the images are mapped from a file.
+        FloatingPointError: a loss, or a weight that would be saved, is infinite or not a number; the message names
             the iteration, and earlier checkpoints are unchanged.
-        RuntimeError: another training run is using `checkpoint_dir`, or `sess` was closed before a run was saved.
+        RuntimeError: another training run is using `checkpoint_dir`, or `sess` was closed before the run was saved.
         OSError: a directory can't be written; the checkpoints in it are unchanged.
     """
     check_vae(vae)
@@ -94,7 +96,7 @@ def train(
     if checkpoint_dir is not None:
         check_repeatable(tensors_of(vae))
     arrays = training_arrays(vae, data.train)
-    with interrupts.defer():  # an interrupt would leave a half-built program in the graph
+    with interrupts.defer():  # an interrupt would leave a program half built in the graph
         if compiled:
             if callable(arrays):
                 raise ValueError("data.train is mapped from a file, which compiled=True cannot hold; train without it.")
@@ -105,7 +107,11 @@ def train(
 
 
 def past_reports(checkpoint_dir: FilePath) -> list[Report]:
-    """The reports of the run in `checkpoint_dir` up to its last checkpoint, across all resumes; possibly none."""
+    """The reports of the run in `checkpoint_dir` up to its last checkpoint, across all resumes; possibly none.
+
+    Raises:
+        TypeError, ValueError: `checkpoint_dir` is not a path of the local file system.
+    """
     directory = as_path(checkpoint_dir, "checkpoint_dir")
     with contextlib.suppress(ValueError), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # `train` will repeat them

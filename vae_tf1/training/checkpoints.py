@@ -1,6 +1,6 @@
-"""Checkpoints as files: written whole, found, read, and told apart.
+"""Checkpoints as files: how to write them whole, find them, read them, and tell them apart.
 
-A checkpoint is a directory `iterations-N` in the checkpoint directory, where N iterations of training are done:
+After N iterations of training, a checkpoint is a directory `iterations-N` in the checkpoint directory:
 
     model.ckpt.*    weights and Adam's slots, as `tf.train.Saver` writes them
     training.npz    everything else that the next iteration depends on (arrays and JSON; nothing is pickled)
@@ -28,19 +28,19 @@ from vae_tf1.graph import fingerprint
 
 MAX_CHECKPOINTS = 3  # older ones are deleted
 MODEL = "model.ckpt"
-_FORMAT = 2  # 1, which had no such number, did not say what the model computes
+_FORMAT = 2  # format 1, which had no such number, did not record what the model computes
 _PREFIX = "iterations-"
 _STATE = "training.npz"
 _NAME = re.compile(r"iterations-(0|[1-9][0-9]*)")
 _OWN_FILE = re.compile(r"training\.npz|model\.ckpt\.(index|data-[0-9]{5}-of-[0-9]{5})")
 _OWN_LEFTOVER = re.compile(r"\.iterations-[0-9]+\.[0-9a-f]{16}")  # of a process that was killed; see `name_beside`
 _OWN_NOTE = re.compile(r'model_checkpoint_path: "iterations-[0-9]+/model\.ckpt"\n')
-# More values than this per iteration, in a checkpoint from elsewhere, would take days to draw again.
+# A foreign checkpoint with more values than this per iteration would take days to draw again.
 _MAX_NOISE = 2**28
 
 _OPERATIONS = {str: (str, [str], {str: str})}
 _NUMBER = int | float
-# The form of the JSON, as `_has_form` reads it.
+# The form of the JSON, for `_has_form`.
 _FORM = {
     "iterations": int,
     "run": {"versions": {str: str}, "computation": {"loss": _OPERATIONS, "train_step": _OPERATIONS}},
@@ -58,19 +58,19 @@ _held_here: set[str] = set()  # directories that this process holds
 class Checkpoint(NamedTuple):
     """The content of a checkpoint, without the variables."""
 
-    path: Path  # of its directory
-    iterations: int  # that are done
+    path: Path  # its directory
+    iterations: int  # iterations done
     run: dict[str, Any]  # what identifies the run; see `check_same_run`
-    state: dict[str, Any]  # what JSON can hold
-    arrays: dict[str, np.ndarray]  # what it can't
+    state: dict[str, Any]  # the part of the state that JSON can hold
+    arrays: dict[str, np.ndarray]  # the other part
 
 
 @contextlib.contextmanager
 def hold(directory: Path) -> Iterator[None]:
-    """Locks the directory for this process. The lock is the operating system's, so it ends with the process.
+    """Locks the directory for this process. The operating system holds the lock, so it ends with the process.
 
     Raises:
-        OSError: the directory can't be made or written.
+        OSError: the directory can't be created or written.
         RuntimeError: another training run holds it.
     """
     real = os.path.realpath(directory)
@@ -80,7 +80,7 @@ def hold(directory: Path) -> Iterator[None]:
         try:
             lock.acquire()
         except filelock.Timeout:
-            gc.collect()  # a loop that failed, in a notebook for one, holds it until its frame is collected
+            gc.collect()  # after a loop fails, as in a notebook, the lock is held until the loop's frame is collected
             lock.acquire()
     except filelock.Timeout as error:
         if real in _held_here:
@@ -114,13 +114,13 @@ def write(checkpoint: Checkpoint, save_model: Callable[[str], object]) -> None:
     """Writes a checkpoint to its path.
 
     Args:
-        checkpoint: what to write; `hold` holds the directory that its path is in.
-        save_model: writes the variables to files whose paths begin with the one that it is given.
+        checkpoint: what to write; the caller holds the directory of its path with `hold`.
+        save_model: writes the variables to files whose paths begin with its argument.
 
     Raises:
-        OSError: it can't be written; earlier checkpoints are unchanged.
+        OSError: the checkpoint can't be written; earlier checkpoints are unchanged.
     """
-    advice = "make room there, then train again: training will resume from the previous checkpoint"
+    advice = "make room there, and train again: training will resume from the previous checkpoint"
     what = f"The checkpoint after {checkpoint.iterations} iterations"
     with write_aside(checkpoint.path, what, advice, _make_way) as aside:
         save_model(str(aside / MODEL))
@@ -137,13 +137,13 @@ def write(checkpoint: Checkpoint, save_model: Callable[[str], object]) -> None:
 
 
 def delete_old(newest: Path, whole: set[Path]) -> None:
-    """Deletes the checkpoints before `newest` but for the last few whole ones.
+    """Deletes the checkpoints before `newest`, except the last few whole ones.
 
-    Those with more iterations stay: they are damaged, or training would have resumed from them, and can be repaired.
+    Those with more iterations stay. They are damaged, since training would have resumed from them, but may be repaired.
 
     Args:
         newest: the checkpoint that was just written.
-        whole: checkpoints that are known to be whole; those that are found to be so are added.
+        whole: checkpoints that are known to be whole; others that prove to be whole are added.
     """
     kept = 0
     for path in _list_checkpoints(newest.parent):
@@ -159,12 +159,12 @@ def delete_old(newest: Path, whole: set[Path]) -> None:
 
 
 def read_newest(directory: Path) -> Checkpoint | None:
-    """Reads the newest whole checkpoint in a directory; None where there is no checkpoint yet.
+    """Reads the newest whole checkpoint in a directory; None if there is no checkpoint yet.
 
     Damaged ones are skipped with a warning.
 
     Raises:
-        ValueError: all are damaged, or the newest whole one was written by an earlier version of this package.
+        ValueError: all are damaged, or the newest whole one was written by another version of this package.
     """
     damaged = []
     for path in _list_checkpoints(directory):
@@ -172,7 +172,7 @@ def read_newest(directory: Path) -> Checkpoint | None:
             checkpoint = _read(path)
         except _OtherVersionError:
             raise
-        except Exception as error:  # whatever a file with any content at all leads to
+        except Exception as error:  # a damaged file can lead to any error
             damaged.append(f"{path.name} is damaged ({explain(error)})")
             continue
         if damaged:
@@ -187,10 +187,13 @@ def read_newest(directory: Path) -> Checkpoint | None:
 
 
 def find_difference(there: dict[str, Any], here: dict[str, Any]) -> tuple[str, str] | None:
-    """How two runs differ, apart from the versions of libraries: in the "run" or in the "model", and in words.
+    """Says how two runs differ, apart from the versions of libraries; None if they do not.
 
     Args:
         there, here: what identifies each run; see `check_same_run`.
+
+    Returns:
+        What differs, "run" or "model", and how, in words.
     """
     for what in here:
         if what not in ("computation", "versions") and there.get(what) != here[what]:
@@ -205,10 +208,13 @@ def check_same_run(checkpoint: Checkpoint, run: dict[str, Any]) -> None:
     Args:
         checkpoint: from `read_newest`.
         run: what identifies the run: "computation", from `fingerprint.describe_computation`; "versions" of the
-            libraries that build it; and anything else that must be equal.
+            libraries that build it; and everything else that must be equal.
 
     Raises:
-        ValueError: the checkpoint is of another run; the message says how they differ.
+        ValueError: the checkpoint belongs to another run; the message says how they differ.
+
+    Warns:
+        UserWarning: the computation differs, but so do the versions of the libraries.
     """
     difference = find_difference(checkpoint.run, run)
     if difference is None:
@@ -240,7 +246,7 @@ def _iterations_of(path: Path) -> int:
 
 
 def _is_own(path: Path) -> bool:
-    """Whether a directory holds nothing but what `write` writes."""
+    """Whether a directory holds only files that `write` writes."""
     return path.is_dir() and all(_OWN_FILE.fullmatch(name) for name in os.listdir(path))
 
 
@@ -252,15 +258,15 @@ def _is_whole(path: Path) -> bool:
 
 
 def _make_way(path: Path) -> None:
-    """Renames what is in the place of a new checkpoint, unless it is a damaged one with no other files."""
+    """Renames what is in the place of a new checkpoint, unless it holds only files of a checkpoint."""
     if path.exists() and not _is_own(path):
         kept = path.with_name(f"{path.name}.kept{name_beside(path).suffix}")
         path.rename(kept)
-        warnings.warn(f"{path} holds other files than a checkpoint's, and is kept as {kept.name}.", stacklevel=6)
+        warnings.warn(f"{path} holds files that are not a checkpoint's, and is kept as {kept.name}.", stacklevel=6)
 
 
 def _write_note(path: Path) -> None:
-    """Writes the file in which `tf.train.latest_checkpoint` finds a checkpoint."""
+    """Writes the file that tells `tf.train.latest_checkpoint` where the checkpoint is."""
     note = path.with_name("checkpoint")
     aside = name_beside(note)
     try:
@@ -271,8 +277,8 @@ def _write_note(path: Path) -> None:
     except OSError as error:
         aside.unlink(missing_ok=True)
         warnings.warn(
-            f"{note} is not written ({explain(error)}), so tf.train.latest_checkpoint does not find {path.name}; "
-            "`train` does.",
+            f"{note} is not written ({explain(error)}), so tf.train.latest_checkpoint will not find {path.name}; "
+            "`train` will.",
             stacklevel=4,
         )
 
@@ -282,17 +288,17 @@ class _OtherVersionError(ValueError):
 
 
 def _read(path: Path) -> Checkpoint:
-    """Reads `training.npz`, and verifies its form and the other files' checksums.
+    """Reads `training.npz`, and verifies its form and the checksums of the other files.
 
     Raises:
-        _OtherVersionError: the checkpoint is whole, but not of this format.
-        Exception: of any kind, if it is damaged.
+        _OtherVersionError: the checkpoint is whole, but has another format.
+        Exception: of any kind, if the checkpoint is damaged.
     """
     document, arrays = _load(path / _STATE)
     files = document["files"]
     for name, sha256 in files.items():
         if Path(name).name != name:
-            raise ValueError(f"{name} is outside it")
+            raise ValueError(f"{name} is outside its directory")
         if sha256_of(path / name) != sha256:
             raise ValueError(f"{name} has changed")
     if document.get("format") != _FORMAT:
@@ -314,12 +320,12 @@ def _read(path: Path) -> Checkpoint:
 
 def _load(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The JSON and the arrays in a file that `np.savez` has written."""
-    if not path.is_file():  # reading a pipe would wait for ever
+    if not path.is_file():  # reading from a pipe would block
         raise ValueError(f"{path.name} is missing, or is not a file")
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
-                raise ValueError("it is compressed")  # to any size, as `np.savez` does not
+                raise ValueError("it is compressed")  # `np.savez` does not compress; a bomb would expand to any size
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
     except Exception as error:  # whatever zipfile and NumPy raise for foreign bytes
@@ -331,8 +337,11 @@ def _load(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def _has_form(value: Any, form: Any) -> bool:
-    """Whether JSON has a form: a type, `[form]` of each item, a tuple of the items' forms, `{str: form}` of each value
-    of an object, or `{"key": form}` of those that it must have."""
+    """Whether a JSON value has a form.
+
+    A form is a type; `[form]` for the items of a list; a tuple with the form of each item; `{str: form}` for the values
+    of an object; or `{"key": form}` for the keys that an object must have.
+    """
     if isinstance(form, dict):
         if not isinstance(value, dict):
             return False

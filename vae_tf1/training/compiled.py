@@ -1,9 +1,9 @@
 """Many training iterations in one run of the session, as one program that XLA compiles.
 
 The program is a loop (a single iteration, if the model has convolutions) around the graph of the VAE itself:
-`train_step` and the losses are imported into its body. There, a batch gathered from images held in a variable replaces
-the placeholder, and noise that depends on the seeds and the iteration alone replaces all noise. The variables are those
-of the graph, so everything else sees the weights.
+`train_step` and the losses are imported into its body. There, batches gathered from arrays held in variables replace
+the placeholders, and noise that depends on the seeds and the iteration alone replaces all noise. The weights stay in
+the variables of the graph, where everything else finds them.
 """
 
 import re
@@ -20,26 +20,26 @@ from vae_tf1.inputs import Arrays
 from vae_tf1.training.run import Steps
 from vae_tf1.vae import VAE, train_fetches, variables_of
 
-# Iterations per run, at most: enough that starting one costs nothing, few enough that an interrupt is prompt.
+# Maximum of iterations per run: enough that the cost of a start does not matter, few enough to interrupt promptly.
 CHUNK = 100
-# Inside a loop, XLA runs convolutions on one thread of a CPU, twelve times slower; such a program has no loop.
+# Inside a loop, XLA runs convolutions on one CPU thread, which is twelve times slower; a program with one has no loop.
 _CONVOLUTIONS = {"Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter", "Conv3D", "DepthwiseConv2dNative"}
 
 
 class _Program(NamedTuple):
     """The names of a program's feeds and fetches in its graph."""
 
-    new_arrays: list[str]  # [N, ...], which `load` assigns to the variables
-    load: str
+    new_arrays: list[str]  # [N, ...] each: the data that `load` assigns to variables
+    load: str  # operation
     chunk: int  # iterations, at most
-    rows: str  # int32 [chunk, batch size]: row numbers of the variables, one batch per line
-    batches: str  # int32 []: how many of them to train on
+    rows: str  # int32 [chunk, batch size]: row numbers in the data, one batch per row
+    batches: str  # int32 []: number of these batches to train on
     first: str  # int64 []: iteration of the first batch
     seeds: str  # int64 [number of random operations]
     losses: str  # float32 [chunk, 3]
 
 
-# The programs of each graph, by fetches, shape of the images and batch size, so that a second call reuses one.
+# The programs of each graph, by fetches, shapes of the arrays and batch size, so that a second call reuses one.
 _programs_of: weakref.WeakKeyDictionary[tf.Graph, dict[tuple, _Program]] = weakref.WeakKeyDictionary()
 
 
@@ -56,8 +56,8 @@ def compiled_steps(sess: tf.Session, vae: VAE, arrays: Arrays, batch_size: int) 
         `Steps`, for at most `CHUNK` batches per call.
 
     Raises:
-        ValueError: a variable of `vae` is not a resource variable, its noise can't be repeated, it uses control flow of
-            TensorFlow 1, or XLA cannot compile it.
+        ValueError: a variable of `vae` is not a resource variable, its noise can't be repeated, or it uses control flow
+            of TensorFlow 1. The steps raise ValueError if XLA cannot compile the model.
     """
     programs = _programs_of.setdefault(sess.graph, {})
     fed = tuple((tensor.name, array.shape, array.dtype.name) for tensor, array in arrays.items())
@@ -90,7 +90,7 @@ def _run(sess: tf.Session, program: _Program, feed: dict[str, Any]) -> np.ndarra
         reason = next(line for line in [*lines, "no reason given"] if line != "Graph execution error:")
         node = re.search(r"\{\{node ([^}]+)\}\}", error.message)
         where = f"{node[1]}: " if node else ""
-        if "Optional" in error.message:  # how TensorFlow hands values of a branch to the gradient's
+        if "Optional" in error.message:  # TensorFlow passes values from a branch to its gradient this way
             reason = "gradients pass through values inside a tf.cond; use tf.where instead"
         elif "TensorList" in error.message:
             reason = (
@@ -100,7 +100,7 @@ def _run(sess: tf.Session, program: _Program, feed: dict[str, Any]) -> np.ndarra
 
 
 def _seed_of(operation: tf.Operation) -> int:
-    """Both seeds of a random operation in one number; a new number each time if it is unseeded."""
+    """Combines both seeds of a random operation into one number; a random number if it is unseeded."""
     seed, seed2 = operation.get_attr("seed"), operation.get_attr("seed2")
     return seed + (seed2 << 32) if (seed, seed2) != (0, 0) else int(np.random.SeedSequence().generate_state(1)[0])
 
@@ -113,8 +113,8 @@ def _build(sess: tf.Session, vae: VAE, arrays: Arrays, batch_size: int) -> _Prog
                 "tf.enable_control_flow_v2() before you build the model, or train without compiled=True."
             )
     random = random_operations(train_fetches(vae))
-    noise_shapes = _shapes(sess, arrays, random, batch_size)
-    handles = [_handle(variable) for variable in variables_of(vae)]
+    noise_shapes = _noise_shapes(sess, arrays, random, batch_size)
+    handles = [_handle_of(variable) for variable in variables_of(vae)]
     types = {operation.type for operation in upstream_of(train_fetches(vae))}
     chunk = 1 if types & _CONVOLUTIONS else CHUNK
 
@@ -149,7 +149,7 @@ def _build(sess: tf.Session, vae: VAE, arrays: Arrays, batch_size: int) -> _Prog
         return _Program([value.name for value in new.values()], load.name, chunk, *names)
 
 
-def _shapes(sess: tf.Session, arrays: Arrays, random: list[tf.Operation], batch_size: int) -> list[list[int]]:
+def _noise_shapes(sess: tf.Session, arrays: Arrays, random: list[tf.Operation], batch_size: int) -> list[list[int]]:
     """The shape of each random operation's output for one batch, which XLA must know before it compiles."""
     if not random:
         return []
@@ -160,11 +160,11 @@ def _shapes(sess: tf.Session, arrays: Arrays, random: list[tf.Operation], batch_
         if all(copy.shape.is_fully_defined() for copy in copies):
             return [copy.shape.as_list() for copy in copies]
         feed = {placeholder: np.zeros(placeholder.shape, placeholder.dtype.as_numpy_dtype) for _, placeholder in batch}
-        with clone.session(blank=True) as session:  # behind a conditional, a shape is known only when it has run
+        with clone.session(blank=True) as session:  # after a conditional, a shape is known only once it has run
             return [list(values.shape) for values in session.run(copies, feed)]
 
 
-def _handle(variable: tf.Variable) -> tf.Tensor:
+def _handle_of(variable: tf.Variable) -> tf.Tensor:
     if not hasattr(variable, "handle"):
         raise ValueError(
             f"{variable.op.name} is not a resource variable, which train(compiled=True) needs; "

@@ -1,4 +1,4 @@
-"""Weights to start from: checkpoints of `tf.train.Saver`, TensorFlow 1's included."""
+"""Weights to start from, in checkpoints of `tf.train.Saver`, including those of TensorFlow 1."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from vae_tf1.training.checkpoints import MODEL
 
 
 def restore_initial(sess: tf.Session, variables: list[tf.Variable], path: str) -> None:
-    """Restores all variables of a model, or only its weights if the others are missing or of another shape.
+    """Restores all variables of a model, or only its weights if any other is missing or has another shape.
 
     Raises:
-        ValueError: there is no checkpoint at `path`, or a weight is missing there or of another shape.
+        ValueError: there is no checkpoint at `path`, or a weight is missing there or has another shape.
     """
     path = path.removesuffix(".index")
     if Path(path).is_dir():
-        # tf.train.latest_checkpoint would take the directory for a pattern, and not find "run [1]".
+        # tf.train.latest_checkpoint would read the directory as a pattern, and not find "run [1]".
         state = tf.train.get_checkpoint_state(path)
         path = state.model_checkpoint_path if state else f"{path}/{MODEL}"
     _check_files(Path(path))
@@ -42,7 +42,7 @@ def restore_initial(sess: tf.Session, variables: list[tf.Variable], path: str) -
 
 
 def _check_files(prefix: Path) -> None:
-    """Raises ValueError for a pipe in a file's place, for whose content TensorFlow would wait for ever."""
+    """Raises ValueError for a pipe in the place of a file, because TensorFlow would block while reading it."""
     for path in prefix.parent.iterdir() if prefix.parent.is_dir() else ():
         if path.name.startswith(prefix.name) and path.exists() and not path.is_file() and not path.is_dir():
             raise ValueError(_unreadable(str(prefix), f"{path.name} is not a file"))

@@ -1,4 +1,4 @@
-"""Interrupts (Ctrl-C, a notebook's stop button) that wait until the work in progress is complete."""
+"""Delays interrupts (Ctrl-C, a notebook's stop button) until the work in progress is complete."""
 
 import contextlib
 import signal
@@ -10,9 +10,9 @@ _noted: list[int] = []
 
 @contextlib.contextmanager
 def defer() -> Iterator[None]:
-    """Raises an interrupt that arrives inside the block at its end, so that no iteration is left half done."""
+    """Delays interrupts that arrive inside the block to its end, so that no iteration is left half done."""
     before = signal.getsignal(signal.SIGINT)
-    # Python delivers signals to the main thread only; a caller's own handler keeps its say.
+    # Python delivers signals to the main thread only; a handler of the caller stays in effect.
     if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""The training loop: iterations, reports, checkpoints, summaries, progress. A `Run` decides who trains, and how."""
+"""The training loop: iterations, reports, checkpoints, summaries, progress. A `Run` decides what an iteration does."""
 
 import contextlib
 from collections.abc import Generator
@@ -28,11 +28,11 @@ class RunFiles(NamedTuple):
     log_dir: FilePath | None = None
 
     def checked(self) -> "RunFiles":
-        """The same with paths of the file system, `~` expanded.
+        """The same fields, checked, with `~` expanded in paths.
 
         Raises:
             TypeError, ValueError: a path is not one of the local file system, or `checkpoint_every` is not 1 or more,
-                or given without `checkpoint_dir`.
+                or is given without `checkpoint_dir`.
         """
         every, paths = self.checkpoint_every, self._asdict()
         del paths["checkpoint_every"]
@@ -45,14 +45,14 @@ class RunFiles(NamedTuple):
 
 
 class _Store:
-    """Saves and restores a run; `checkpoints.hold` holds the directory."""
+    """Saves and restores a run; the caller holds the directory with `checkpoints.hold`."""
 
     def __init__(self, directory: Path, run: Run):
         self._directory, self._run = directory, run
         self._variables = run.variables
         self._saver = saver_of(run.sess.graph, self._variables)
         self._identity = run.identity()
-        self._saved: int | None = None  # iterations
+        self._saved: int | None = None  # iterations of the last checkpoint
         self._whole: set[Path] = set()  # checkpoints that have been read or written
 
     def restore(self, iterations: int) -> bool:
@@ -87,19 +87,18 @@ class _Store:
         return True
 
     def save(self) -> None:
-        """Writes a checkpoint, if iterations have been done since the last one."""
+        """Writes a checkpoint, if the run has advanced since the last one."""
         run = self._run
         if run.done in (0, self._saved):
             return
         if is_closed(run.sess):
             raise RuntimeError(
                 f"sess was closed before the {run.done} iterations done were saved; leave the loop over train, or call "
-                "close() on what train returned, inside the `with` block of the session."
+                "close() on the generator that train returned, inside the `with` block of the session."
             )
         for variable, value in zip(self._variables, read_variables(run.sess, self._variables)):
-            if (
-                variable.dtype.is_floating and not np.isfinite(value).all()
-            ):  # the loss shows it only in the next iteration
+            # The loss would show it only in the next iteration.
+            if variable.dtype.is_floating and not np.isfinite(value).all():
                 raise FloatingPointError(
                     f"{variable.op.name} is no longer finite after iteration {run.done - 1}, so no checkpoint is "
                     "written; train from the last one, or look at the images of that batch."
@@ -116,7 +115,7 @@ class _Store:
 
 
 def training_loop(run: Run, iterations: int, report_every: int, files: RunFiles) -> Generator[Report, None, None]:
-    """Trains, and yields reports; what `training.train` returns, and the chief's part of `cluster.train`."""
+    """Trains, and yields reports: the generator of `training.train`, and of the chief in `cluster.train`."""
     files = files.checked()
     check_session(run.sess, run.vae.x.graph)
     with contextlib.ExitStack() as stack:
@@ -157,7 +156,7 @@ def training_loop(run: Run, iterations: int, report_every: int, files: RunFiles)
 
 
 def _next_stop(done: int, iterations: int, checkpoint_every: int | None) -> int:
-    """The iterations after which a checkpoint is due whatever is reported: the next multiple, or the end."""
+    """The number of iterations to stop at for a checkpoint: the next multiple of `checkpoint_every`, or the end."""
     if checkpoint_every is None:
         return iterations
     return min(iterations, done - done % checkpoint_every + checkpoint_every)

@@ -1,4 +1,4 @@
-"""Training by one run of the graph per iteration."""
+"""Training with one run of the graph per iteration."""
 
 from collections.abc import Callable
 
@@ -12,12 +12,12 @@ from vae_tf1.vae import VAE, train_fetches
 
 
 def plain_steps(sess: tf.Session, vae: VAE, arrays: Arrays | Callable[[np.ndarray], Arrays]) -> Steps:
-    """Steps that run the graph of `vae` once per iteration.
+    """`Steps` that run the graph of `vae` once per iteration.
 
     Args:
         sess: a session on the graph of `vae`.
         vae: the model to train.
-        arrays: what the model is fed, by row number; from `training_arrays`.
+        arrays: the values to feed, by row number; from `training_arrays`.
     """
     noise = NoiseStreams(sess, train_fetches(vae))
     fetches = [*train_fetches(vae), *noise.shapes]

@@ -1,4 +1,4 @@
-"""How far training is, on the terminal or in the notebook; training goes on where that can't be written."""
+"""Shows the progress of training in the terminal or the notebook; if that fails, training continues without it."""
 
 import contextlib
 import os
@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 from tqdm.auto import tqdm
 
-# ValueError is Python's for a closed file, AttributeError tqdm's where there is no stderr at all.
+# Python raises ValueError for a closed file, and tqdm AttributeError if there is no stderr at all.
 _UNWRITABLE = (OSError, ValueError, AttributeError)
 
 
 class Progress:
-    """A progress bar on stderr. It disappears when stderr can't be written: a closed terminal, a full disk.
+    """A progress bar on stderr. It disappears if stderr can't be written (a closed terminal, a full disk).
 
     Args:
-        done: iterations that are done.
-        iterations: in all.
+        done: iterations done so far.
+        iterations: total iterations.
     """
 
     def __init__(self, done: int, iterations: int):
@@ -45,7 +45,7 @@ class Progress:
         try:
             action(self._bar)
         except _UNWRITABLE:
-            self._bar.disable = True  # or it would write once more when it is collected
+            self._bar.disable = True  # otherwise it would write once more when it is collected
             self._bar = None
 
 

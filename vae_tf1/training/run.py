@@ -1,4 +1,4 @@
-"""A training run: its progress, and what its next iteration depends on."""
+"""A training run: its progress, and the state that its next iteration depends on."""
 
 import hashlib
 import warnings
@@ -24,14 +24,14 @@ from vae_tf1.vae import VAE, train_fetches, variables_of
 _HASHED_ROWS = 100
 SHOWN_IMAGES = 5  # in a report
 # `steps(rows, iteration)` trains on n batches of images, given as row numbers, int [n, batch size]; the first batch is
-# that of `iteration`. It returns their losses, float32 [n, 3]: the loss and its two terms, means over a batch in nats.
+# that of `iteration`. It returns float32 [n, 3]: for each batch, the loss and the means of its two terms, in nats.
 Steps = Callable[[np.ndarray, int], np.ndarray]
 # Besides TensorFlow, the libraries whose version can change the graph.
 _BUILT_BY = ("tf-slim", "tensorflow-probability", "tf-keras")
 
 
 def identity_of(vae: VAE, data: Datasets, batch_size: int) -> dict[str, Any]:
-    """What distinguishes one run from another; see `checkpoints.check_same_run`."""
+    """The facts that identify a run; see `checkpoints.check_same_run`."""
     identity = {
         "graph seed": _plain(vae.x.graph.seed),
         "data (SHA-256)": data.fingerprint()[:16],
@@ -46,7 +46,7 @@ def identity_of(vae: VAE, data: Datasets, batch_size: int) -> dict[str, Any]:
 
 
 def _hash_inputs(vae: VAE, data: Datasets) -> str:
-    """A checksum of what the model is fed for the first rows."""
+    """A checksum of the values that the model is fed for the first rows."""
     arrays = input_arrays(vae, *data.train.rows(np.arange(min(_HASHED_ROWS, data.train.num_examples))))
     sha256 = hashlib.sha256()
     for name in sorted(tensor.name for tensor in arrays):
@@ -55,12 +55,12 @@ def _hash_inputs(vae: VAE, data: Datasets) -> str:
 
 
 def _plain(seed: Any) -> Any:
-    """A seed as Python's own number, which JSON can hold."""
+    """A seed as a number of Python's own type, which JSON can hold."""
     return seed.item() if isinstance(seed, np.generic) else seed
 
 
 class Run:
-    """A training run: its progress, and what its next iteration depends on.
+    """A training run: its progress, and the state that its next iteration depends on.
 
     Args:
         sess: a session on the graph of `vae`.
@@ -68,6 +68,10 @@ class Run:
         data: draws the batches, as row numbers of the images that `steps` holds.
         batch_size: images per iteration.
         steps: trains on up to `chunk` batches per call.
+        chunk: maximum of iterations per call of `steps`.
+
+    Attributes:
+        done: iterations done so far.
     """
 
     def __init__(self, sess: tf.Session, vae: VAE, data: Datasets, batch_size: int, steps: Steps, chunk: int = 1):
@@ -95,10 +99,14 @@ class Run:
             restore_initial(self.sess, self.variables, str(initial_checkpoint))
 
     def begin(self) -> None:
-        """Called once the variables have their values, before the first step."""
+        """Does nothing; called once the variables have their values, before the first step."""
 
     def step(self, until: int, report_every: int) -> Report | None:
-        """Trains for one call of `steps`, up to the next report, and up to `until` iterations in all."""
+        """Trains with one call of `steps`, at most up to the next report, and to `until` iterations in total.
+
+        Raises:
+            FloatingPointError: a loss is infinite or not a number.
+        """
         to_report = -self.done % report_every + 1
         count = min(self._chunk, to_report, until - self.done)
         rows = np.stack([self.data.train.next_rows(self.batch_size) for _ in range(count)])
@@ -129,7 +137,7 @@ class Run:
         return report
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """What later iterations and reports depend on besides the variables: what JSON can hold, and arrays."""
+        """The state that later iterations and reports depend on, without the variables: a part for JSON, and arrays."""
         numbers, arrays = reports.pack(self._reports)
         noise = {**self._noise.state(), **self._noise_of_x_hat.state()}
         state = {"losses": self._losses, "reports": numbers, "noise": noise}
@@ -139,7 +147,7 @@ class Run:
         """Restores the run to where it was when `state` was called, after `done` iterations.
 
         Raises:
-            ValueError: the state is not one of these data, or the session has drawn more noise already.
+            ValueError: the state does not fit the data, or the session has drawn more noise already.
         """
         self.done, self._losses = done, state["losses"]
         self._reports = reports.unpack(state["reports"], arrays)
@@ -155,12 +163,12 @@ class Run:
 
 
 def _warn_of_other_seeds(graph: tf.Graph, variables: list[tf.Variable]) -> None:
-    """Warns if a seeded graph has initial values that its seed does not fix, as those of Keras layers."""
+    """Warns if a seeded graph has initial values that its seed does not determine, such as those of Keras layers."""
     for variable in variables if graph.seed is not None else []:
         if any(operation.type.startswith("StatelessRandom") for operation in upstream_of([variable.initializer])):
             warnings.warn(
-                f"The initial value of {variable.op.name} has a seed of its own, as in Keras layers, and ignores the "
-                "graph's; to repeat a run, call tf_keras.utils.set_random_seed before you build the model.",
+                f"The initial value of {variable.op.name} has a seed of its own, as in Keras layers, and ignores that "
+                "of the graph; to repeat a run, call tf_keras.utils.set_random_seed before you build the model.",
                 stacklevel=2,
             )
             return

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a training run, in the format of TensorFlow 1's `tf.summary`."""
+"""Summaries of a training run for TensorBoard, in the format of TensorFlow 1's `tf.summary`."""
 
 import contextlib
 import io
@@ -20,12 +20,12 @@ from vae_tf1.training.reports import Report
 class SummaryWriter:
     """Writes the graph, and for each report the losses and the reconstructions, to an event file in a directory.
 
-    If a report can't be written (a full disk), a warning says so, and later reports are left out.
+    If a report can't be written (a full disk), a warning says so, and later reports are not written.
 
     Args:
         directory: created if it does not exist.
-        graph: shown by TensorBoard under "Graphs".
-        iterations: how many are done; what an earlier run wrote for later ones is superseded.
+        graph: TensorBoard shows it under "Graphs".
+        iterations: number of iterations done; entries of an earlier run for later iterations are superseded.
         image_shape: rows and columns of an image.
 
     Raises:
@@ -78,7 +78,7 @@ class SummaryWriter:
             self._writer = None
             warnings.warn(
                 f"log_dir {self._directory} can't be written any more ({explain(error)}), so TensorBoard will not show "
-                "the rest of this run; training goes on.",
+                "the rest of this run; training continues.",
                 stacklevel=4,
             )
 

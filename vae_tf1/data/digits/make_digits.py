@@ -3,7 +3,7 @@
 Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998,
 licensed under CC BY 4.0, in the copy that scikit-learn ships as `load_digits` (1797 images of 8x8 pixels).
 Changes made here: each image is enlarged to 28x28, its contrast is raised, and it is drawn several times, each time
-slightly rotated, sheared, scaled and thickened or thinned, and centred by its mass, as MNIST's digits are.
+slightly rotated, sheared, scaled, thickened or thinned, and centred by its mass, as MNIST's digits are.
 
     python vae_tf1/data/digits/make_digits.py [DIRECTORY]
 
@@ -21,7 +21,7 @@ from scipy import ndimage
 from sklearn.datasets import load_digits
 
 SIZE = 28
-# (images, originals) of each part. Each part has originals of its own, so no two parts show the same one.
+# (images, originals) of each part. No two parts share an original.
 # The train file is validation followed by train, because `read_data_sets` takes validation from its front.
 VALIDATION, TRAIN, TEST = (5000, 400), (15000, 1150), (3000, 247)
 
@@ -33,7 +33,7 @@ def draw(original: np.ndarray, random_state: np.random.RandomState) -> np.ndarra
     scale_x, scale_y = random_state.uniform(1.0, 1.25), random_state.uniform(0.88, 1.12)
     threshold = random_state.uniform(0.48, 0.68)
     image = np.pad(original / 16.0, 2)
-    # One pixel of the original becomes 2.5 pixels here, so a digit is 20 pixels high, as in MNIST.
+    # One pixel of the original becomes 2.5 pixels, so a digit is 20 pixels high, as in MNIST.
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = rotation @ np.array([[1 / scale_y, 0], [shear, 1 / scale_x]]) / 2.5
     centre = np.array(ndimage.center_of_mass(image))
@@ -47,7 +47,7 @@ def draw(original: np.ndarray, random_state: np.random.RandomState) -> np.ndarra
 def draw_part(
     originals: np.ndarray, labels: np.ndarray, count: int, random_state: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws `count` images and their labels in random order, each original about equally often."""
+    """Draws `count` images, uint8 [count, 28, 28], and their labels in random order, each original equally often."""
     rows = random_state.permutation(np.arange(count) % len(originals))
     return np.stack([draw(originals[row], random_state) for row in rows]), labels[rows].astype(np.uint8)
 
@@ -58,7 +58,7 @@ def write_idx(path: Path, array: np.ndarray) -> None:
 
 
 def draw_parts() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Draws images and labels of validation, train and test, in that order."""
+    """Yields images and labels of validation, train and test, in that order."""
     random_state = np.random.RandomState(0)
     digits = load_digits()
     order = random_state.permutation(len(digits.images))
