@@ -149,7 +149,7 @@ PIXELS = 16
 _RANDOM = np.random.RandomState(0)
 IMAGES = _RANDOM.rand(12, PIXELS).astype(np.float32)
 BYTES, LABELS = _RANDOM.randint(0, 256, [12, 4, 4]).astype(np.uint8), np.arange(12) % 3
-MU_LOGVAR = _RANDOM.normal(size=[6, 4]).astype(np.float32)
+MU_LOGVAR = _RANDOM.normal(size=[12, 4]).astype(np.float32)
 REPORTS = [vae_tf1.Report(i, 5.0, 4.0, 1.0, IMAGES[:5], IMAGES[:5]) for i in range(3)]
 BOOLS = ("fake_data", "one_hot", "reshape", "shuffle", "overwrite", "compiled", "fake")  # Python's truth values
 
@@ -248,8 +248,8 @@ def drawing_calls() -> Iterator[Call]:
     yield Call(vae_tf1.plot_losses, {"reports": REPORTS}, {"reports": [*OBJECTS, tuple(REPORTS), REPORTS[0], [1, 2]]})
     yield Call(
         vae_tf1.plot_latent_means,
-        {"mu": MU_LOGVAR, "labels": LABELS[:6]},
-        {"mu": arrays_like(MU_LOGVAR), "labels": arrays_like(LABELS[:6])},
+        {"mu": MU_LOGVAR, "labels": LABELS},
+        {"mu": arrays_like(MU_LOGVAR), "labels": arrays_like(LABELS)},
     )
     kl_divergence = np.abs(MU_LOGVAR[0])
     yield Call(

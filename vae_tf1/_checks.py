@@ -35,7 +35,7 @@ def as_count(value: object, name: str, minimum: int = 0, maximum: int | None = N
 
 def as_sizes(**sizes: object) -> list[int]:
     """Whole numbers of 1 or more, by name; raises as `as_count`."""
-    return [as_count(size, name, 1) for name, size in sizes.items()]
+    return [as_count(size, name, 1, 2**31 - 1) for name, size in sizes.items()]
 
 
 def as_noise_seed(value: object, name: str = "seed") -> int:

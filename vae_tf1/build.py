@@ -67,7 +67,7 @@ def build_vae(
             this scope, `latent_dimensions` is given with a custom encoder, or `decode` returns a distribution over
             another number of pixels.
     """
-    _check_arguments(beta, optimizer)
+    _check_arguments(encoder, decode, beta, optimizer)
     hidden_units, latent_dimensions, image_pixels = as_sizes(
         hidden_units=hidden_units, latent_dimensions=latent_dimensions, image_pixels=image_pixels
     )
@@ -149,7 +149,7 @@ def _scope_pattern(prefix: str) -> str:
     return rf"{prefix}(encoder|decoder)(_\d+)?/"
 
 
-def _check_arguments(beta: Any, optimizer: Any) -> None:
+def _check_arguments(encoder: Any, decode: Any, beta: Any, optimizer: Any) -> None:
     if tf.executing_eagerly():
         raise RuntimeError(
             "build_vae builds a graph, but TensorFlow is executing eagerly here; "
@@ -157,6 +157,9 @@ def _check_arguments(beta: Any, optimizer: Any) -> None:
         )
     if not tf.is_tensor(beta) and not (isinstance(beta, numbers.Real) and 0 <= float(beta) < math.inf):
         raise ValueError(f"beta is {shown(beta)}; pass a finite number, 0 or more, or a scalar tensor.")
+    for name, function in ("encoder", encoder), ("decode", decode):
+        if not callable(function):
+            raise TypeError(f"{name} is {shown(function)}; pass a function from tensors to tensors.")
     if optimizer is not None and not isinstance(optimizer, tf.train.Optimizer):
         raise TypeError(
             f"optimizer is a {type(optimizer).__name__}; pass a tf.train.Optimizer of tensorflow.compat.v1."

@@ -110,7 +110,7 @@ def _run_standard(model: MeasuredModel, parts: list[slice], seed: int) -> list[l
     epsilon = tf.placeholder(tf.float32, [None, vae.z.shape[1]])
     sources = [(vae.x, x), (vae.mu_logvar, mu_logvar), (vae.z, mu + tf.exp(0.5 * logvar) * epsilon)]
     terms = model.copy([vae.reconstruction, vae.kl_divergence], sources, "decode")
-    noise = np.random.default_rng(seed).standard_normal([len(model), epsilon.shape[1]], dtype=np.float32)
+    noise = np.random.default_rng(seed % 2**32).standard_normal([len(model), epsilon.shape[1]], dtype=np.float32)
     with model.open_session() as session:
         return [session.run(terms, {**model.feed(part), epsilon: noise[part]}) for part in parts]
 

@@ -1,13 +1,13 @@
 """The values that a model is fed: images, and whatever else its `inputs` returns."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 
-from vae_tf1._checks import as_pixels
+from vae_tf1._checks import as_pixels, shown
 from vae_tf1.data.data_set import DataSet
 from vae_tf1.data.pixels import binarize
 from vae_tf1.graph.walk import Element, upstream_of
@@ -136,9 +136,11 @@ def constants(vae: VAE, feed: dict | None) -> list[tuple[tf.Tensor, tf.Tensor]]:
         feed: {tensor of the model: value}, such as {is_training: False}; None is empty.
 
     Raises:
-        TypeError: a key is not a tensor of the model.
+        TypeError: `feed` is not a dict, or a key is not a tensor of the model.
         ValueError: a value does not have its tensor's shape.
     """
+    if not isinstance(feed, Mapping | None):
+        raise TypeError(f"feed is {shown(feed)}; pass a dict, {{tensor: value}}.")
     pairs = []
     for tensor, value in (feed or {}).items():
         if not tf.is_tensor(tensor) or tensor.graph is not vae.x.graph:

@@ -144,7 +144,7 @@ def negative_elbo(x_logits: tf.Tensor, x: tf.Tensor, mu_logvar: tf.Tensor) -> Ne
     x_logits, x = as_rows(x_logits, "x_logits", "pixels"), as_rows(x, "x", "pixels")
     mu_logvar = as_rows(mu_logvar, "mu_logvar", "2 * D")
     _check_even_width(mu_logvar)
-    _check_one_logit_per_pixel(x_logits, x)
+    _check_rows(x_logits, x, mu_logvar)
     reconstruction, kl_divergence = cross_entropy(x_logits, x), kl_to_standard_gaussian(mu_logvar)
     return NegativeElbo(tf.reduce_mean(reconstruction + kl_divergence), reconstruction, kl_divergence)
 
@@ -207,8 +207,12 @@ def _check_not_a_second_decoder() -> None:
         )
 
 
-def _check_one_logit_per_pixel(x_logits: tf.Tensor, x: tf.Tensor) -> None:
+def _check_rows(x_logits: tf.Tensor, x: tf.Tensor, mu_logvar: tf.Tensor) -> None:
     if not x_logits.shape.is_compatible_with(x.shape):
         raise ValueError(
             f"x_logits is {x_logits.shape} but x is {x.shape}; the decoder needs one logit for each pixel of an image."
+        )
+    if not mu_logvar.shape[:1].is_compatible_with(x.shape[:1]):
+        raise ValueError(
+            f"mu_logvar is {mu_logvar.shape} but x is {x.shape}; pass one row of mu_logvar for each image."
         )

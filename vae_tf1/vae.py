@@ -70,12 +70,15 @@ def check_vae(vae: VAE) -> None:
     """Checks that the tensors of `vae` belong together.
 
     Raises:
-        TypeError: `vae` is not a `VAE`.
+        TypeError: `vae` is not a `VAE`, or a field is not a tensor.
         ValueError: they belong to several graphs or have the wrong shapes, a variable is in no collection, or the
             reconstruction is not computed from `vae.z` and `vae.x`.
     """
     if not isinstance(vae, VAE):
         raise TypeError(f"vae is a {type(vae).__name__}; pass the VAE that build_vae returns, or one made by hand.")
+    for name, field in zip(vae._fields[:8], vae):
+        if not (tf.is_tensor(field) or name == "x_dist" or (name == "mu_logvar" and field is None)):
+            raise TypeError(f"vae.{name} is {_checks.shown(field)}; set it to a tensor.")
     if any(element.graph is not vae.x.graph for element in tensors_of(vae)):
         raise ValueError("The tensors of vae belong to several graphs; build all of them in one.")
     if vae.x.shape.rank != 2 or vae.x.shape[1] is None:
