@@ -20,15 +20,16 @@ endif
 
 notebook: fresh build/vae_mnist.html  ## Run the lesson from the top; writes build/vae_mnist.ipynb and .html
 
-notebooks: notebook build/variations.html build/explore_latent_space.html build/your_own_images.html  ## Run all notebooks
+NOTEBOOKS := priors few_labels variations explore_latent_space your_own_images
+notebooks: notebook $(NOTEBOOKS:%=build/%.html)  ## Run all notebooks
 
 fresh:
 	@rm -rf $(FRESH) build/*.html
 
-build/%.html: notebooks/%.ipynb $(READY) build/mathjax/config/local/local.js
+build/%.html: notebooks/%.ipynb notebooks/page.html.j2 $(READY) build/mathjax/config/local/local.js
 	VAE_TF1_CHECKPOINT_DIR=$(abspath $(FRESH)) TQDM_DISABLE=1 \
 		$(BIN)/papermill --log-output --no-progress-bar --kernel python3 --cwd notebooks $< build/$*.ipynb
-	@$(BIN)/jupyter nbconvert --log-level ERROR --to html build/$*.ipynb \
+	@$(BIN)/jupyter nbconvert --log-level ERROR --to html build/$*.ipynb --template-file notebooks/page.html.j2 \
 		--HTMLExporter.mathjax_url='mathjax/MathJax.js?config=TeX-AMS-MML_HTMLorMML-full,Safe,local/local'
 	@echo "Done: build/$*.ipynb and build/$*.html"
 

@@ -1,4 +1,5 @@
 import copy
+import io
 import pickle
 
 import numpy as np
@@ -101,3 +102,15 @@ def test_a_latent_code_of_another_distribution_is_not_measured(graph, digits):
         for measure in evaluate, log_likelihood:
             with pytest.raises(ValueError, match=r"/ sigma has mean \S+ and standard deviation 1\.[4-9]"):
                 measure(session, vae, digits.test.images[:3])
+
+
+@pytest.mark.parametrize(("encoding", "sign"), [("ascii", "+/-"), ("utf-8", "±")])
+def test_an_estimate_can_be_printed_on_any_terminal(monkeypatch, encoding, sign):
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding))
+    print(Estimate.of(np.array([1.0, 3.0])))
+    assert repr(Estimate.of(np.array([1.0, 3.0]))) == f"2.000 {sign} 1.000"
+
+
+def test_estimates_are_of_one_value_per_image():
+    with pytest.raises(ValueError, match=r"^values is \[10, 5\]; pass one value per image, \[N\]\.$"):
+        Estimate.of(np.zeros([10, 5]))

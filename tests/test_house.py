@@ -13,7 +13,7 @@ FLOORS = [
     {"graph", "data", "input_data"},
     {"vae", "model", "tf1_seeds", "inputs", "build"},
     {"training"},
-    {"measuring", "evaluation", "likelihood", "saved_model", "visualize"},
+    {"measuring", "evaluation", "likelihood", "saved_model", "visualize", "plane"},
     {"cluster"},
     {"tensorflow1"},
 ]

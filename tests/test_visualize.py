@@ -129,21 +129,25 @@ def test_latent_means_are_the_principal_components():
     coordinates = u * singular_values
     directions = np.linalg.qr(random_state.normal(size=(10, 2)))[0].T
     labels = np.arange(100) % 3
-    (ax,) = plot_latent_means(coordinates @ directions + 7, labels).axes
-    assert [text.get_text() for text in ax.texts] == ["0", "1", "2"]
-    for label, points in zip(range(3), ax.collections, strict=True):
-        np.testing.assert_allclose(np.abs(points.get_offsets()), np.abs(coordinates[labels == label]), atol=1e-9)
+    figure = plot_latent_means(coordinates @ directions + 7, labels)
+    assert [ax.get_title() for ax in figure.axes] == ["0", "1", "2"]
+    for label, ax in enumerate(figure.axes):
+        for points, chosen in zip(ax.collections, (labels != label, labels == label), strict=True):
+            np.testing.assert_allclose(np.abs(points.get_offsets()), np.abs(coordinates[chosen]), atol=1e-9)
     shares = (coordinates**2).sum(axis=0) / (coordinates**2).sum()
-    assert f"({shares[0]:.0%} of the variance)" in ax.get_xlabel()
+    assert f"({shares[0]:.0%} of the variance)" in figure.get_supxlabel()
     with pytest.raises(ValueError, match=r"mu is \[100, 2\] and labels \[99\]"):
         plot_latent_means(coordinates, labels[:99])
 
 
 def test_latent_means_of_two_dimensions_are_not_turned():
     mu = np.random.RandomState(0).normal(size=(20, 2))
-    (ax,) = plot_latent_means(mu, np.zeros(20, int)).axes
-    np.testing.assert_array_equal(ax.collections[0].get_offsets(), mu)
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("z[0]", "z[1]")
+    figure = plot_latent_means(mu, np.zeros(20, int))
+    (ax,) = figure.axes
+    np.testing.assert_array_equal(ax.collections[1].get_offsets(), mu)
+    (circle,) = ax.patches
+    assert (circle.center, circle.radius) == ((0, 0), 2)
+    assert (figure.get_supxlabel(), figure.get_supylabel()) == ("z[0]", "z[1]")
 
 
 def test_kl_per_dimension_is_sorted_and_counted():

@@ -8,6 +8,7 @@ from vae_tf1.graph.sessions import session_config
 from vae_tf1.input_data import DataSet, Datasets, binarize, read_data_sets
 from vae_tf1.likelihood import log_likelihood
 from vae_tf1.model import NegativeElbo, decode, decoder, encoder, negative_elbo, optimizer, sample_latent
+from vae_tf1.plane import show_plane
 from vae_tf1.saved_model import export_saved_model
 from vae_tf1.tf1_seeds import use_tf1_seeds
 from vae_tf1.training import past_reports, train
@@ -17,6 +18,7 @@ from vae_tf1.visualize import (
     plot_kl_per_dimension,
     plot_latent_means,
     plot_losses,
+    show_figure,
     visualize_grid,
     visualize_row,
 )
@@ -48,6 +50,8 @@ __all__ = [
     "read_data_sets",
     "sample_latent",
     "session_config",
+    "show_figure",
+    "show_plane",
     "train",
     "use_tf1_seeds",
     "visualize_grid",

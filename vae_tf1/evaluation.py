@@ -1,5 +1,6 @@
 """Measures of a trained model, in nats per image."""
 
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +49,10 @@ class Estimate(float):
         return cls(float(values.mean()), float(standard_error))
 
     def __repr__(self) -> str:
+        try:
+            "±".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+        except UnicodeEncodeError:  # printing it would fail
+            return f"{float(self):.3f} +/- {self.standard_error:.3f}"
         return f"{float(self):.3f} ± {self.standard_error:.3f}"
 
 

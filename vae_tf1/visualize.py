@@ -1,17 +1,17 @@
 """Figures for notebooks: each function returns its figure, and under an inline backend displays it immediately.
 
-Displaying immediately also works in the middle of a loop. Every figure is closed in pyplot, so none is displayed twice
-and a long loop does not accumulate them.
+Displaying immediately also works in the middle of a loop. The figures are not pyplot's, so none is displayed twice, and
+a long loop does not accumulate them.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from numpy.typing import ArrayLike
 
@@ -24,6 +24,27 @@ _COLOURS = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
+_MAX_PANELS = 20
+
+
+def show_figure(figure: Figure, alt: str) -> Figure:
+    """Displays a figure under an inline backend, with a text for those who cannot see it, and closes it.
+
+    Args:
+        figure: of pyplot, or made without it.
+        alt: what the figure shows, in a sentence.
+
+    Returns:
+        The figure.
+    """
+    if "inline" in plt.get_backend():
+        from IPython.display import display
+
+        display(figure, metadata={"image/png": {"alt": alt}})
+        # As the value of its cell, the figure would be displayed a second time.
+        figure._ipython_display_ = lambda: None  # type: ignore[attr-defined]
+    plt.close(figure)
+    return figure
 
 
 def visualize_row(image: ArrayLike, reconstruction: ArrayLike, img_width: int = 28, cmap: str = "gray") -> Figure:
@@ -57,12 +78,12 @@ def visualize_row(image: ArrayLike, reconstruction: ArrayLike, img_width: int = 
             f'cmap is {shown(cmap)}; pass the name of a colormap of matplotlib, such as "gray".'
         ) from error
     height = max(len(originals), 1) * originals.shape[1] / img_width**2
-    figure, axes = plt.subplots(1, 2, figsize=(2.3, 1.05 * height + 0.35), layout="constrained")
+    figure, axes = _new_figure((2.3, 1.05 * height + 0.35), 1, 2)
     for ax, column, title in zip(axes, (originals, reconstructions), ("Original", "Reconstruction")):
         ax.imshow(column.reshape(-1, img_width), cmap=colormap, vmin=0, vmax=1)
         ax.set_title(title, fontsize="medium")
         ax.set_axis_off()
-    return _display(figure)
+    return show_figure(figure, f"{len(originals)} images on the left, their reconstructions on the right")
 
 
 def plot_losses(reports: Iterable[Report]) -> Figure:
@@ -82,7 +103,7 @@ def plot_losses(reports: Iterable[Report]) -> Figure:
         if not hasattr(report, "iteration"):
             raise TypeError(f"reports has {shown(report)}; pass the reports that train yields.")
     iterations = [report.iteration for report in reports]
-    figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+    figure, ax = _new_figure((7, 4))
     for field, label, style in [
         ("loss", "negative ELBO", "-"),
         ("reconstruction", "reconstruction", "--"),
@@ -96,7 +117,7 @@ def plot_losses(reports: Iterable[Report]) -> Figure:
     ax.set(title="Training loss, mean since the last report", xlabel="iteration", ylabel="nats per image")
     ax.grid(alpha=0.3)
     ax.legend()
-    return _display(figure)
+    return show_figure(figure, "The negative ELBO, the reconstruction term and the KL divergence over the iterations")
 
 
 def visualize_grid(
@@ -141,7 +162,7 @@ def visualize_grid(
 
     inches = min(8, 0.9 * columns)
     height = inches * grid.shape[0] / grid.shape[1] + 0.4 + 0.25 * (column_labels is not None) + 0.25 * bool(xlabel)
-    figure, ax = plt.subplots(figsize=(inches + 0.4 * (row_labels is not None), height), layout="constrained")
+    figure, ax = _new_figure((inches + 0.4 * (row_labels is not None), height))
     ax.imshow(grid, cmap="gray", vmin=0, vmax=1)
     for axis, name, count, size, labels in (
         (ax.yaxis, "row", rows, cell[0], row_labels),
@@ -152,17 +173,26 @@ def visualize_grid(
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set(title=title, xlabel=xlabel)
-    return _display(figure)
+    return show_figure(figure, _describe_grid(title, rows, columns, row_labels, column_labels))
+
+
+def _describe_grid(title: str, rows: int, columns: int, row_labels: Any, column_labels: Any) -> str:
+    parts = [f"{title}: {columns} columns and {rows} rows of images"]
+    for what, labels in ("Rows", row_labels), ("Columns", column_labels):
+        if labels is not None:
+            parts.append(f"{what}: {', '.join(str(label) for label in labels if str(label))}")
+    return ". ".join(parts)
 
 
 def plot_latent_means(mu: ArrayLike, labels: ArrayLike) -> Figure:
-    """Plots the means of q(z|x), coloured by label.
+    """Plots the means of q(z|x) in one panel for each label: its images in colour, the others in grey.
 
-    A two-dimensional code is plotted as it is. A longer one is projected onto its first two principal components.
+    A two-dimensional code is plotted as it is. A longer one is projected onto its first two principal components. The
+    circle has a radius of 2, and contains 86.5% of the prior N(0, I).
 
     Args:
         mu: [N, D], the first half of `mu_logvar`; N at least 2.
-        labels: [N], integers or strings.
+        labels: [N], integers or strings, of at most 20 classes.
 
     Returns:
         The figure.
@@ -179,32 +209,43 @@ def plot_latent_means(mu: ArrayLike, labels: ArrayLike) -> Figure:
         )
     if not np.isfinite(mu).all() or not mu.std():
         raise ValueError("mu is not finite or is the same for all images; plot the means of a trained model.")
-    if mu.shape[1] == 2:
-        x, y = mu.T
-        axes = "z[0]", "z[1]"
-    else:
-        centred = mu - mu.mean(axis=0)
-        _, singular_values, directions = np.linalg.svd(centred, full_matrices=False)
-        x, y = (centred @ directions[:2].T).T
-        share = singular_values**2 / (singular_values**2).sum()
-        axes = (
-            f"first principal component ({share[0]:.0%} of the variance)",
-            f"second principal component ({share[1]:.0%})",
-        )
-    figure, ax = plt.subplots(figsize=(7, 6), layout="constrained")
-    for number, label in enumerate(np.unique(labels)):
-        chosen, colour = labels == label, _COLOURS[number % len(_COLOURS)]
-        ax.scatter(x[chosen], y[chosen], s=5, alpha=0.5, color=colour, linewidths=0)
-        place = np.median(x[chosen]), np.median(y[chosen])
-        circle = {"boxstyle": "circle", "facecolor": "white", "edgecolor": colour, "linewidth": 2}
-        ax.annotate(str(label), place, ha="center", va="center", weight="bold", bbox=circle)
-    ax.set(
-        title="Latent means of the images, numbered by label",
-        xlabel=axes[0],
-        ylabel=axes[1],
-        aspect="equal",
+    points, centre, axes = _in_two_dimensions(mu)
+    classes = np.unique(labels)
+    if len(classes) > _MAX_PANELS:
+        raise ValueError(f"labels has {len(classes)} classes, but at most {_MAX_PANELS} panels are drawn; choose some.")
+    columns = min(5, len(classes))
+    rows = -(-len(classes) // columns)
+    figure, panels = _new_figure(
+        (2 * columns, 2.1 * rows + 0.5), rows, columns, sharex=True, sharey=True, squeeze=False
     )
-    return _display(figure)
+    for ax, label in zip(panels.flat, classes):
+        chosen = labels == label
+        ax.scatter(*points[~chosen].T, s=1, color="#d9d9d9", linewidths=0)
+        ax.scatter(*points[chosen].T, s=1.5, color=_COLOURS[0], linewidths=0)
+        ax.add_patch(Circle(tuple(centre), 2, fill=False, linewidth=0.8))
+        ax.set_title(str(label), fontsize="medium")
+        ax.set_aspect("equal")
+    for ax in panels.flat[len(classes) :]:
+        ax.set_axis_off()
+    figure.supxlabel(axes[0], fontsize="medium")
+    figure.supylabel(axes[1], fontsize="medium")
+    return show_figure(
+        figure, f"Scatter plots of the latent means, one for each of the labels {', '.join(map(str, classes))}"
+    )
+
+
+def _in_two_dimensions(mu: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
+    """The points [N, 2], where the origin of the code is, and what the two axes are."""
+    if mu.shape[1] == 2:
+        return mu, np.zeros(2), ("z[0]", "z[1]")
+    mean = mu.mean(axis=0)
+    _, singular_values, directions = np.linalg.svd(mu - mean, full_matrices=False)
+    share = singular_values**2 / (singular_values**2).sum()
+    axes = (
+        f"first principal component ({share[0]:.0%} of the variance)",
+        f"second principal component ({share[1]:.0%})",
+    )
+    return (mu - mean) @ directions[:2].T, -mean @ directions[:2].T, axes
 
 
 def plot_kl_per_dimension(kl_divergence: ArrayLike, active_from: float = 0.1) -> Figure:
@@ -228,23 +269,19 @@ def plot_kl_per_dimension(kl_divergence: ArrayLike, active_from: float = 0.1) ->
         )
     kl_divergence = np.sort(kl_divergence)[::-1]
     active = int((kl_divergence >= active_from).sum())
-    figure, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
+    figure, ax = _new_figure((7, 3.5))
     ax.bar(np.arange(len(kl_divergence)), kl_divergence, color=_COLOURS[0])
     ax.set(
         title=f"{active} of {len(kl_divergence)} dimensions are active (at least {active_from:g} nats)",
         xlabel="dimension of the code, sorted",
         ylabel="KL divergence (nats)",
     )
-    return _display(figure)
+    return show_figure(figure, f"Bars: the KL divergence of each dimension of the code, {active} of them active")
 
 
-def _display(figure: Figure) -> Figure:
-    if "inline" in matplotlib.get_backend():
-        plt.show()
-        # As the value of its cell, the figure would be displayed a second time.
-        figure._ipython_display_ = lambda: None  # type: ignore[attr-defined]
-    plt.close(figure)
-    return figure
+def _new_figure(size: tuple[float, float], rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+    figure = Figure(size, layout="constrained")
+    return figure, figure.subplots(rows, columns, **options)
 
 
 def _texts(labels: Any, name: str, count: int) -> list[str]:

@@ -143,7 +143,13 @@ with tf.Session() as sess:
     assert sess.run(own.kl_divergence(one, ds.MultivariateNormalDiag([1.0], [1.0]))) == 0.5
     assert sess.run(own.kl_divergence(Mine(0.0, 1.0), one)) == 7.0
     assert sess.run(one.copy(loc=[2.0]).mean()).tolist() == [2.0]
-    sess.run([getattr(ds, name)(logits=[0.1, 0.2]).sample() for name in ("Bernoulli", "Geometric")])
+    sess.run([one(logits=[0.1, 0.2]).sample() for one in (ds.Bernoulli, ds.Geometric, ds.OneHotCategorical)])
+""",
+    "sizes of narrow integers": """
+import numpy as np
+import tensorflow as tf
+classes = max(np.array([3, 9], np.uint8)) + 1
+assert tf.truncated_normal([classes]).shape.as_list() == [10] == tf.Variable(tf.zeros([classes])).shape.as_list()
 """,
     "regularization losses are tensors": """
 import tensorflow as tf
@@ -162,6 +168,8 @@ from tensorflow.python.pywrap_tensorflow import NewCheckpointReader
 from tensorflow.python.training.training_ops import apply_adam
 from tensorflow.python.util.nest import is_sequence
 from tensorflow.python.ops.init_ops import _compute_fans
+from tensorflow.python.ops.rnn_cell_impl import _Linear
+from tensorflow.contrib.rnn.python.ops.core_rnn_cell import _linear
 assert convert_variables_to_constants is tf.graph_util.convert_variables_to_constants
 assert scalar().rank == 0 and vector(3).as_list() == [3] and is_sequence((1, 2)) and not is_sequence("ab")
 """,
@@ -177,5 +185,249 @@ assert importlib.util.find_spec("tensorflow.contrib.nope") is None
 assert importlib.util.find_spec("tensorflow.contrib.slim") is not None
 assert {"conv2d", "losses", "arg_scope"} <= set(dir(tf.contrib.slim)) and "Normal" in dir(tf.contrib.distributions)
 assert "AdamOptimizer" in dir(tf.train) and {"contrib", "placeholder"} <= set(dir(tf))
+""",
+    "pictures of scipy.misc": """
+import numpy as np
+import tensorflow as tf
+import scipy.misc
+from scipy.misc import imread, imresize, imsave
+ramp = np.arange(6.0).reshape(2, 3)
+imsave("ramp.png", ramp)
+assert imread("ramp.png").tolist() == [[0, 51, 102], [153, 204, 255]] and imread("ramp.png").dtype == np.uint8
+assert imresize(ramp, 2.0).shape == (4, 6) and imresize(ramp, 50).shape == (1, 1)
+assert imresize(ramp, (5, 7), "nearest").shape == (5, 7) and imresize(np.ones([4, 4, 3]), 0.5).shape == (2, 2, 3)
+colours = np.zeros([4, 5, 3], np.uint8)
+colours[..., 0] = 7
+scipy.misc.imsave("colours.png", colours)
+assert (imread("colours.png") == colours).all() and imread("colours.png", flatten=True).dtype == np.float32
+assert scipy.misc.toimage(ramp, cmin=0, cmax=10).getpixel((2, 1)) == 128
+assert scipy.misc.logsumexp([0.0, 0.0]) == np.log(2)
+try:
+    scipy.misc.imfilter
+except AttributeError as error:
+    assert "scipy.misc.imfilter is not in SciPy any more" in str(error)
+""",
+    "imageio of 2018": """
+import sys
+import types
+import numpy as np
+import tensorflow as tf
+written = {}
+stand_in = types.ModuleType("imageio")  # it need not be installed
+stand_in.imwrite = lambda uri, im, format=None, **named: written.update({uri: im})
+sys.modules["imageio"] = stand_in
+from imageio import imwrite
+import imageio
+imageio.imsave("unit.png", np.array([[0.0, 0.5, 1.0]]))
+imwrite("wide.png", np.array([[-2.0, 0.0, 2.0]], np.float32))
+imwrite("bytes.png", np.array([[7]], np.uint8))
+assert {name: im.tolist() for name, im in written.items()} == {
+    "unit.png": [[0, 127, 255]], "wide.png": [[0, 127, 255]], "bytes.png": [[7]]
+}
+assert written["unit.png"].dtype == np.uint8
+del sys.modules["imageio"]
+""",
+    "what other libraries had": """
+import io
+import numpy as np
+import tensorflow as tf
+import matplotlib.pyplot as plt
+from scipy.sparse.linalg.eigen.arpack import eigsh
+assert plt.cm.get_cmap("jet", 10).N == 10 and plt.cm.get_cmap().name == "viridis" and callable(eigsh)
+read = np.fromstring(b"\\x01\\x02", dtype=np.uint8)
+read += 1
+assert read.tolist() == [2, 3] and np.fromstring("1 2", sep=" ").tolist() == [1.0, 2.0]
+np.save("ragged.npy", [np.zeros([10, 3]), [0.0] * 5])
+assert len(np.load("ragged.npy", allow_pickle=True)) == 2
+step = np.array([np.zeros(4), 1, 0.5])
+assert step.shape == (3,) and step.dtype == object and np.reshape(step, [1, 3]).shape == (1, 3)
+assert np.array([[np.zeros(4), 1], [np.ones(4), 2]]).shape == (2, 2) and np.asarray([[1], [2, 3]]).shape == (2,)
+for wrong in (lambda: np.array([[1], [2, 3]], float), lambda: np.array("a", int)):
+    try:
+        wrong()
+    except ValueError:
+        pass
+    else:
+        raise AssertionError
+with tf.Session() as sess:
+    value = sess.run(tf.constant(2.5))
+    assert repr({"loss": value}) == "{'loss': 2.5}" and 1e99 > value
+""",
+    "tf.keras's names, files and variables": """
+import numpy as np
+import tensorflow as tf
+tf.reset_default_graph()
+tf.keras.backend.clear_session()
+for layer in (tf.keras.layers.LSTM(4), tf.keras.layers.GRU(4), tf.keras.layers.SimpleRNN(4)):
+    layer(tf.zeros([2, 3, 5]))
+names = [variable.op.name for variable in tf.global_variables()]
+assert names[:4] == ["lstm/kernel", "lstm/recurrent_kernel", "lstm/bias", "gru/kernel"], names
+tf.keras.backend.set_learning_phase(1)
+model = tf.keras.models.Sequential([
+    tf.keras.layers.BatchNormalization(input_shape=(6,)), tf.keras.layers.Dense(3, activation="softmax")
+])
+model.compile(tf.keras.optimizers.Adam(lr=1e-3), "mse")
+model.fit_generator(iter([(np.zeros((8, 6)), np.zeros((8, 3)))] * 9), steps_per_epoch=2, verbose=0)
+x = np.ones((2, 6))
+model.save("model.keras")
+again = tf.keras.models.load_model("model.keras")
+assert (again.predict(x) == model.predict(x)).all() and (model.predict_proba(x) == model.predict(x)).all()
+assert model.predict_classes(x).shape == (2,) and tf.keras.__version__ == "2.2.4-tf"
+(images, labels), (test_images, _) = tf.keras.datasets.mnist.load_data()
+assert images.shape[1:] == (28, 28) and images.dtype == labels.dtype == np.uint8 and len(test_images) == 3000
+tf.keras.backend.set_learning_phase(0)
+""",
+    "small things of contrib.learn and contrib.training": """
+import pytest
+import tensorflow as tf
+from tensorflow.contrib import learn
+import tensorflow.contrib.eager as tfe
+assert (learn.ModeKeys.TRAIN, learn.ModeKeys.EVAL, learn.ModeKeys.INFER) == ("train", "eval", "infer")
+assert tfe.GradientTape is tf.GradientTape
+processor = learn.preprocessing.VocabularyProcessor(4)
+assert [row.tolist() for row in processor.fit_transform(["a good film", "a bad one"])] == [[1, 2, 3, 0], [1, 4, 5, 0]]
+assert len(processor.vocabulary_) == 6 and list(processor.transform(["a strange film, a"]))[0].tolist() == [1, 0, 3, 1]
+processor.save("vocabulary")
+assert list(learn.preprocessing.VocabularyProcessor.restore("vocabulary").reverse([[1, 4, 0]])) == ["a bad <UNK>"]
+params = tf.contrib.training.HParams(a=1, rate=0.1, name="x", sizes=[1, 2], on=True)
+assert params.parse("a=2,rate=3,name=y z,sizes=[4,5,6],on=false") is params
+assert params.values() == {"a": 2, "rate": 3.0, "name": "y z", "sizes": [4, 5, 6], "on": False}
+assert "a" in params and params.get("b", 7) == 7 and str(params) == "a=2,rate=3.0,name=y z,sizes=[4, 5, 6],on=False"
+assert tf.contrib.training.parse_values("s[1]=9,s[0]=2,a=x", {"s": int, "a": str}) == {"s": {1: 9, 0: 2}, "a": "x"}
+params.set_hparam("rate", 1)
+params.add_hparam("b", "c")
+params.del_hparam("on")
+assert params.to_json(sort_keys=True) == '{"a": 2, "b": "c", "name": "y z", "rate": 1.0, "sizes": [4, 5, 6]}'
+assert params.parse_json('{"a": 5}').a == params.override_from_dict({"a": 5}).a == 5
+for wrong in ("a=x", "a=1.5", "nope=1", "a=1,a=2", "a", "a=[1]", "s=1", "s[0]=1", "on=maybe"):
+    with pytest.raises(ValueError, match="."):
+        tf.contrib.training.HParams(a=1, s=[1, 2], on=True).parse(wrong)
+""",
+    "tables in CSV": """
+import numpy as np
+import tensorflow as tf
+from tensorflow.contrib.learn.python.learn.datasets.base import load_csv_with_header, load_csv_without_header
+with open("iris.csv", "w") as file:
+    file.write("2,3,a,b\\n1.5,2,3,0\\n4,5,6,1\\n")
+data = load_csv_with_header("iris.csv", target_dtype=np.int, features_dtype=np.float32)
+assert data.data.tolist() == [[1.5, 2, 3], [4, 5, 6]] and data.target.tolist() == [0, 1]
+with open("plain.csv", "w") as file:
+    file.write("7,1.5\\n8,2.5\\n")
+assert load_csv_without_header("plain.csv", np.int32, np.float64, 0).target.tolist() == [7, 8]
+""",
+    "contrib's tables": """
+import tensorflow as tf
+contrib = tf.contrib
+tf.reset_default_graph()
+batch = tf.data.Dataset.range(10).apply(contrib.data.batch_and_drop_remainder(4)).make_one_shot_iterator().get_next()
+table = contrib.lookup.index_table_from_tensor(mapping=tf.constant(["a", "b"]), num_oov_buckets=1)
+buckets = contrib.data.bucket_by_sequence_length(lambda x: tf.size(x), [3], [2, 2])
+by_length = tf.data.Dataset.range(1, 5).map(lambda n: tf.fill([n], n)).apply(buckets)
+padded = by_length.make_one_shot_iterator().get_next()
+pairs = tf.lookup.KeyValueTensorInitializer(["a"], [7], tf.string, tf.int64)
+numbers = contrib.lookup.HashTable(pairs, -1, "shared")
+words = contrib.lookup.index_to_string_table_from_tensor(["a", "b"], default_value="?")
+chosen = contrib.framework.smart_cond(True, lambda: tf.constant(1), lambda: tf.constant(2))
+flipped = contrib.nn.deprecated_flipped_softmax_cross_entropy_with_logits([[1.0, 2.0]], [[0.0, 1.0]])
+right = tf.nn.softmax_cross_entropy_with_logits(labels=[[0.0, 1.0]], logits=[[1.0, 2.0]])
+with tf.Session() as sess:
+    sess.run(tf.tables_initializer())
+    assert batch.shape.as_list() == [4] and sess.run(chosen) == 1 and sess.run(flipped) == sess.run(right)
+    assert sess.run(table.lookup(tf.constant(["b", "z"]))).tolist() == [1, 2]
+    assert sess.run(words.lookup(tf.constant([1, 5], tf.int64))).tolist() == [b"b", b"?"]
+    assert sess.run(numbers.lookup(tf.constant(["a", "z"]))).tolist() == [7, -1]
+    assert sess.run(padded).tolist() == [[1, 0], [2, 2]]
+assert not hasattr(contrib.util, "placeholder") and contrib.util.constant_value(tf.constant(3)) == 3
+assert contrib.stateless.stateless_random_uniform is tf.random.stateless_uniform
+assert contrib.distribute.DistributionStrategy is tf.distribute.Strategy
+""",
+    "parts of a partitioned variable": """
+import tensorflow as tf
+import tensorflow.contrib.slim as slim
+with tf.Graph().as_default(), tf.Session() as sess:
+    w = tf.get_variable("w", initializer=tf.reshape(tf.range(8.0), [4, 2]))
+    sess.run(w.initializer)
+    tf.train.Saver().save(sess, "./whole.ckpt")
+with tf.Graph().as_default(), tf.Session() as sess:
+    with tf.variable_scope("", partitioner=tf.fixed_size_partitioner(2)):
+        w = tf.get_variable("w", [4, 2])
+    assign, feed = slim.assign_from_checkpoint("./whole.ckpt", {"w": list(w)})
+    sess.run(assign, feed)
+    assert sess.run(tf.convert_to_tensor(w)).ravel().tolist() == list(range(8))
+""",
+    "what contrib.seq2seq refuses": """
+import pytest
+import tensorflow as tf
+tf.reset_default_graph()
+seq2seq, x = tf.contrib.seq2seq, tf.ones([2, 3, 4])
+cell = tf.nn.rnn_cell.GRUCell(4)
+with pytest.raises(ValueError, match="both averaged and summed"):
+    seq2seq.sequence_loss(x, tf.zeros([2, 3], tf.int32), tf.ones([2, 3]), sum_over_batch=True)
+with pytest.raises(ValueError, match="pass a vector"):
+    seq2seq.TrainingHelper(x, 3)
+with pytest.raises(ValueError, match="a vector and a scalar"):
+    seq2seq.GreedyEmbeddingHelper(tf.eye(4), 1, 2)
+with pytest.raises(TypeError, match="decoder is a int"):
+    seq2seq.dynamic_decode(1)
+with pytest.raises(ValueError, match="custom_key_value_fn"):
+    seq2seq.LuongAttention(4, x, custom_key_value_fn=abs)
+with pytest.raises(ValueError, match="1 mechanisms and 2 layers"):
+    seq2seq.AttentionWrapper(cell, seq2seq.LuongAttention(4, x), [3, 3])
+too_long = seq2seq.BasicDecoder(cell, seq2seq.TrainingHelper(x, [9, 1]), cell.zero_state(2, tf.float32))
+with tf.Session() as sess, pytest.raises(tf.errors.InvalidArgumentError):
+    outputs = seq2seq.dynamic_decode(too_long)[0]
+    sess.run(tf.global_variables_initializer())
+    sess.run(outputs)
+""",
+    "helpers of one's own": """
+import tensorflow as tf
+tf.reset_default_graph()
+seq2seq, calls = tf.contrib.seq2seq, []
+def initialize():
+    calls.append("initialize")
+    return tf.constant([False, False]), tf.zeros([2, 3])
+helper = seq2seq.CustomHelper(
+    initialize,
+    lambda time, outputs, state: tf.argmax(outputs, 1, output_type=tf.int32),
+    lambda time, outputs, state, sample_ids: (tf.stack([time > 0, time > 2]), outputs, state),
+)
+cell = tf.nn.rnn_cell.GRUCell(3)
+decoder = seq2seq.BasicDecoder(cell, helper, cell.zero_state(2, tf.float32))
+outputs, state, lengths = seq2seq.dynamic_decode(decoder)
+mechanism = seq2seq.LuongAttention(3, tf.ones([2, 5, 4]))
+attending = seq2seq.AttentionWrapper(tf.nn.rnn_cell.GRUCell(3), mechanism, 6, alignment_history=True)
+training = seq2seq.TrainingHelper(tf.ones([2, 4, 3]), [4, 4])
+_, last, _ = seq2seq.dynamic_decode(seq2seq.BasicDecoder(attending, training, attending.zero_state(2, tf.float32)))
+sampling = seq2seq.SampleEmbeddingHelper(tf.eye(3), [0, 1], 2, 1e-3)
+sampler = seq2seq.BasicDecoder(cell, sampling, cell.zero_state(2, tf.float32))
+drawn, *_ = seq2seq.dynamic_decode(sampler, maximum_iterations=3)
+with tf.Session() as sess:
+    sess.run(tf.global_variables_initializer())
+    assert sess.run(lengths).tolist() == [2, 4] and calls == ["initialize"]
+    assert sess.run(outputs.rnn_output).shape == (2, 4, 3) and sess.run(drawn.sample_id).shape[0] == 2
+    assert sess.run(last.alignment_history.stack()).shape == (4, 2, 5)
+""",
+    "buckets by length": """
+import pytest
+import tensorflow as tf
+tf.reset_default_graph()
+tensor = tf.train.slice_input_producer([tf.constant([1, 7, 2, 8, 3])], num_epochs=4, shuffle=False)[0]
+lengths, outputs = tf.contrib.training.bucket_by_sequence_length(
+    tensor, {"x": tf.ones([tensor])}, 2, [3, 7], dynamic_pad=True, allow_smaller_final_batch=True
+)
+assert outputs["x"].shape.as_list() == [None, None]
+got = []
+with tf.Session() as sess:
+    sess.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+    coordinator = tf.train.Coordinator()
+    threads = tf.train.start_queue_runners(sess, coordinator)
+    with pytest.raises(tf.errors.OutOfRangeError):
+        while True:
+            batch, padded = sess.run([lengths, outputs["x"]])
+            assert padded.sum(1).tolist() == batch.tolist() and padded.shape[1] == max(batch)
+            got.append(batch.tolist())
+    coordinator.request_stop()
+    coordinator.join(threads)
+assert sorted(got) == [[1, 2]] * 4 + [[3, 3]] * 2 + [[7, 8]] * 4
 """,
 }

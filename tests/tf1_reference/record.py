@@ -8,6 +8,7 @@ For Python 3.7 with `tensorflow==1.15.5`; it imports nothing of vae_tf1. README.
     python record.py programs OUT.json
     python record.py models DIGITS_DIR OUT.json
     python record.py distributions OUT.json
+    python record.py contrib OUT.json
     python record.py operations OUT.json
     python record.py numerics OUT.json
     python record.py restore CHECKPOINT DATA_DIR OUT.json
@@ -18,6 +19,7 @@ import hashlib
 import json
 import sys
 
+import contrib_parts
 import distributions
 import numpy as np
 import old_programs
@@ -276,6 +278,9 @@ if __name__ == "__main__":
     elif command == "distributions":
         (out,) = arguments
         result = distributions.evaluate(tf)
+    elif command == "contrib":
+        (out,) = arguments
+        result = contrib_parts.evaluate(tf)
     elif command == "operations":
         (out,) = arguments
         result = random_operations.all_seeds(tf)

@@ -7,6 +7,7 @@ digits=../../vae_tf1/data/digits
 "$python" record.py batches next_batch.json
 "$python" record.py programs programs.json
 "$python" record.py models "$digits" models.json
+"$python" record.py contrib contrib_parts.json
 "$python" record.py distributions distributions.json
 "$python" record.py operations random_operations.json
 "$python" record.py numerics numerics.json

@@ -103,5 +103,34 @@ def test_a_loss_that_is_not_finite_names_the_learning_rate(graph):
         list(train(session, vae, seeded_digits(), 50))
 
 
+@pytest.mark.parametrize("predicate", ["a default", "not a default", "a condition in the branch"])
+def test_a_switch_that_keeps_its_default_compiles_as_the_branch_it_takes(predicate):
+    """The moving averages of the encoder's batch normalization, which no noise reaches before the second iteration."""
+
+    def encoder(x):
+        is_training = tf.placeholder_with_default(predicate != "not a default", [])
+        if predicate == "not a default":
+            is_training = tf.logical_not(is_training)
+        hidden = slim.fully_connected(x, 8, activation_fn=None, scope="fc1")
+        hidden = slim.batch_norm(hidden, is_training=is_training, decay=0.5)
+        if predicate == "a condition in the branch":
+            bent = lambda: tf.cond(tf.reduce_mean(hidden) > 0, lambda: tf.square(hidden), lambda: hidden)  # noqa: E731
+            hidden = tf.stop_gradient(tf.cond(is_training, bent, lambda: hidden)) + hidden
+        return slim.fully_connected(hidden, 8, activation_fn=None, scope="fc2")
+
+    def moving_averages(compiled):
+        with tf.Graph().as_default(), tf.Session(config=session_config(compiled=compiled)) as session:
+            vae = build_vae(seed=0, encoder=encoder, hidden_units=16)
+            (report,) = train(session, vae, seeded_digits(), 1, 50, compiled=compiled)
+            return report.loss, session.run([each for each in tf.global_variables() if "moving" in each.name])
+
+    (loss, plain), (compiled_loss, compiled) = moving_averages(False), moving_averages(True)
+    assert compiled_loss == pytest.approx(loss, rel=0.02)
+    assert len(plain) == 2
+    for average, expected in zip(compiled, plain):
+        np.testing.assert_allclose(average, expected, rtol=1e-5, atol=1e-6)
+        assert not np.allclose(expected, expected[0])
+
+
 def test_batch_normalization_needs_no_other_import(graph):
     build_vae(encoder=lambda x: slim.fully_connected(x, 8, normalizer_fn=slim.batch_norm, activation_fn=None))

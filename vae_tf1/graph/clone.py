@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 
+from vae_tf1.graph.conditionals import static_predicates, take_branches
 from vae_tf1.graph.sessions import private_session, read_variables
 from vae_tf1.graph.walk import Element, upstream_of, variables_among
 
@@ -24,6 +25,7 @@ def rebuild(elements: Sequence[Element], sources: Sources, name: str, *, for_xla
         sources: pairs of a tensor upstream of `elements` and the tensor of the default graph that replaces it.
         name: scope of the new operations.
         for_xla: keep conditionals and loops whole, as XLA requires; otherwise TensorFlow lowers them to switches.
+            If the predicate of a conditional is constant, only the branch that is taken is built.
 
     Returns:
         The same tensors and operations, in the default graph.
@@ -38,10 +40,14 @@ def rebuild(elements: Sequence[Element], sources: Sources, name: str, *, for_xla
         node.device = ""
     del graph_def.node[:]
     graph_def.node.extend(nodes)
+    wanted = [element.name for element in elements]
     if for_xla:
+        fed = {tensor.name for tensor, _ in sources}
+        replaced = take_branches(graph_def, static_predicates(required, fed))
+        wanted = [replaced.get(name, name) for name in wanted]
         _keep_control_flow_whole(graph_def)
     input_map = {tensor.name: source for tensor, source in sources if tensor.name in inputs}
-    return tf.import_graph_def(graph_def, input_map, [element.name for element in elements], name=name)
+    return tf.import_graph_def(graph_def, input_map, wanted, name=name)
 
 
 def _keep_control_flow_whole(graph_def: tf.GraphDef) -> None:

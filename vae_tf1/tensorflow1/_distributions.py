@@ -33,11 +33,15 @@ def percentile(x, q, axis=None, interpolation=None, keep_dims=False, validate_ar
     return tfp.stats.percentile(x, q, axis, interpolation, keep_dims, validate_args, name=name)
 
 
+def _is_own(value) -> bool:
+    return isinstance(value, tf.distributions.Distribution) and not isinstance(value, _tfd.Distribution)
+
+
 def _modern(value):
     """TensorFlow's own distributions, alone or in a list, as tensorflow-probability's."""
     if isinstance(value, list | tuple):
-        return type(value)([_modern(item) for item in value])
-    if not isinstance(value, tf.distributions.Distribution) or isinstance(value, _tfd.Distribution):
+        return value if not any(_is_own(one) for one in value) else [_modern(one) for one in value]
+    if not _is_own(value):
         return value
     for ancestor in type(value).__mro__:
         counterpart = getattr(_tfd, ancestor.__name__, None)

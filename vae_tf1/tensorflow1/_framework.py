@@ -1,10 +1,16 @@
 """What `tf.contrib.framework` had under the name of something else of today."""
 
+import importlib
+
+import numpy as np
 import tensorflow.compat.v1 as tf
+import tf_slim
 from tensorflow.python.util import nest
 
+_variables = importlib.import_module("tf_slim.ops.variables")
 # These names come before tf-slim's and TensorFlow's own.
 BEFORE_TF_SLIM = (
+    "assign_from_checkpoint",
     "experimental",
     "init_from_checkpoint",
     "list_variables",
@@ -54,6 +60,43 @@ def py_func(func, args=(), kwargs=None, output_types=None, output_shapes=None, s
     return nest.pack_sequence_as(output_types, results)
 
 
+def assign_from_checkpoint(model_path, var_list, ignore_missing_vars: bool = False):
+    """An operation that sets variables to a checkpoint's values, and what to feed it.
+
+    Args:
+        model_path: of the checkpoint.
+        var_list: variables, or name in the checkpoint → variable or list of a partitioned one's parts.
+        ignore_missing_vars: whether a variable that is not in the checkpoint is left out, with a warning.
+
+    Raises:
+        ValueError: a variable is not in the checkpoint or has another shape there.
+    """
+    if not isinstance(var_list, dict):
+        names = [_variables.get_variable_full_name(variable) for variable in var_list]
+        var_list = {name: [var for var, of in zip(var_list, names) if of == name] for name in names}
+    reader = tf.train.NewCheckpointReader(model_path)
+    assignments, feed = [], {}
+    for name, variables in var_list.items():
+        if not reader.has_tensor(name):
+            if not ignore_missing_vars:
+                raise ValueError(f"Checkpoint is missing variable [{name}]")
+            tf.logging.warning("Checkpoint is missing variable [%s]", name)
+            continue
+        saved = reader.get_tensor(name)
+        for variable in variables if isinstance(variables, list | tuple) else [variables]:
+            part, value = variable._save_slice_info, saved
+            if part:
+                value = saved[tuple(slice(at, at + length) for at, length in zip(part.var_offset, part.var_shape))]
+            if variable.shape != np.shape(value):
+                raise ValueError(
+                    f"{name} has shape {np.shape(value)} in the checkpoint, the variable {variable.shape}."
+                )
+            placeholder = tf.placeholder(variable.dtype.base_dtype, variable.shape, f"placeholder/{variable.op.name}")
+            assignments.append(variable.assign(placeholder))
+            feed[placeholder] = value
+    return tf.group(*assignments), feed
+
+
 def load_checkpoint(filepattern):
     """A reader of the checkpoint file, or of the last one in a directory."""
     return tf.train.load_checkpoint(filepattern)
@@ -75,3 +118,6 @@ def init_from_checkpoint(checkpoint_dir, assignment_map):
 
 def get_placeholders(graph):
     return [operation.values()[0] for operation in graph.get_operations() if operation.type == "Placeholder"]
+
+
+tf_slim.assign_from_checkpoint = _variables.assign_from_checkpoint = assign_from_checkpoint  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ import sysconfig
 import types
 from pathlib import Path
 
-from vae_tf1.tensorflow1 import _missing
+from vae_tf1.tensorflow1 import _missing, _pictures
 
 _TENSORFLOW_1 = __package__
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
@@ -37,7 +37,7 @@ class Module(types.ModuleType):
 
     def __getattr__(self, name: str):
         own_names = ("python", "ops", self.__name__.rpartition(".")[2])  # of contrib.learn.python.learn, for one
-        if name in own_names and self.__name__ != "tensorflow.python":
+        if name in own_names and not self.__name__.startswith("tensorflow.python"):
             return self
         if not name.startswith("__"):
             packages = self._packages()
@@ -64,6 +64,14 @@ class Module(types.ModuleType):
 
 # Modules of TensorFlow 1.15, and of the tf-keras that tf-slim was written for, that have another name today.
 _moved: dict[str, types.ModuleType] = {}
+
+
+# Libraries that are changed when a program imports them.
+_LIBRARIES = {
+    "imageio": functools.cache(_pictures.restore_imageio),
+    "matplotlib": functools.cache(_pictures.restore_matplotlib),
+    "scipy": None,
+}
 
 
 def provide(name: str, module: types.ModuleType) -> None:
@@ -98,7 +106,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         sys.modules[module.__name__] = find(module.__name__)
 
 
-def _is_program(variables: dict | None) -> bool:
+def is_program(variables: dict | None) -> bool:
+    """Whether a module with these global variables is of the program, and not of an installed package."""
     if variables is None:
         return False
     path = variables.get("__file__") or ""
@@ -134,14 +143,28 @@ def _is_tensorflow(name: str) -> bool:
 
 @functools.wraps(builtins.__import__)
 def _import_statement(name, globals=None, locals=None, fromlist=(), level=0, _import=builtins.__import__):
-    if level or not _is_tensorflow(name) or not _is_program(globals):
+    if level or not (_is_tensorflow(name) or name.partition(".")[0] in _LIBRARIES) or not is_program(globals):
         return _import(name, globals, locals, fromlist, level)
+    if not _is_tensorflow(name):
+        return _import_library(name, functools.partial(_import, name, globals, locals, fromlist, level))
     module = _import_for_program(name)
     if not fromlist:
         return sys.modules[_TENSORFLOW_1]
     for attribute in fromlist:
         if attribute != "*" and not hasattr(module, attribute):
             _import_submodule(f"{name}.{attribute}", module, attribute)
+    return module
+
+
+def _import_library(name: str, import_it):
+    """Runs a program's import of a library, which is changed at its first one."""
+    if name.startswith("scipy.sparse.linalg.eigen"):  # a module that was a package
+        for moved in ("scipy.sparse.linalg.eigen", "scipy.sparse.linalg.eigen.arpack"):
+            sys.modules[moved] = importlib.import_module("scipy.sparse.linalg")
+    module = import_it()
+    restore = _LIBRARIES.get(name.partition(".")[0])
+    if restore is not None:
+        restore()
     return module
 
 
@@ -159,7 +182,7 @@ def _import_submodule(name: str, package: types.ModuleType, attribute: str) -> N
 def _import_module(name, package=None):
     if not _is_tensorflow(name):
         return _real_import_module(name, package)
-    return _import_for_program(name) if _is_program(sys._getframe(1).f_globals) else _import_or_describe(name)
+    return _import_for_program(name) if is_program(sys._getframe(1).f_globals) else _import_or_describe(name)
 
 
 _real_import_module = importlib.import_module

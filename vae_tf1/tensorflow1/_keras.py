@@ -1,5 +1,6 @@
 """tf-keras in TensorFlow 1's place: `tf.keras`, `tf.layers` and `tf.nn.rnn_cell`."""
 
+import functools
 import importlib
 import importlib.util
 import os
@@ -7,6 +8,13 @@ import sys
 import types
 import warnings
 
+import numpy as np
+from tf_keras.src.engine.training import Model as _Model
+from tf_keras.src.layers.rnn.base_rnn import RNN as _RNN
+from tf_keras.src.saving.legacy import hdf5_format as _hdf5_format
+
+from vae_tf1 import input_data
+from vae_tf1.tensorflow1 import _missing
 from vae_tf1.tensorflow1._imports import Module
 
 _V1 = "tf_keras.api._v1.keras"
@@ -35,3 +43,85 @@ def private_modules() -> dict[str, types.ModuleType]:
     }
     old_layers = Module("python.layers", "tf_keras.src.legacy_tf_layers", "tensorflow.python.layers", layers=layers)
     return {"keras": Module("python.keras", _V1, "tf_keras.src", **public), "layers": old_layers}
+
+
+def restore() -> None:
+    """Gives tf-keras the names, the files and the variables' names of `tf.keras` 1.15."""
+    keras.__version__ = "2.2.4-tf"  # type: ignore[attr-defined]
+    keras.Sequential.predict_classes, _Model.predict_proba = _predict_classes, _predict_proba
+    _Model.save, keras.models.save_model, keras.models.load_model = _save, _save, _load_model
+    _RNN.build = _build_cell_without_scope
+    keras.datasets.mnist.load_data = _load_mnist
+    for name, module in list(sys.modules.items()):
+        if name.startswith(_V1) and "__internal__" not in name:
+            describe = functools.partial(_describe_missing, f"tf.keras{name.removeprefix(_V1)}")
+            vars(getattr(module, "_tfmw_wrapped_module", module)).setdefault("__getattr__", describe)
+    for usual in (
+        r"`[mM]odel\.(fit|evaluate|predict)_generator` is deprecated",
+        r"`[mM]odel\.state_updates` will be removed",
+        r"`tf\.keras\.backend\.set_learning_phase` is deprecated",
+        r"The `lr` argument is deprecated",
+        r"You are saving your model as an HDF5 file",
+    ):
+        warnings.filterwarnings("ignore", message=usual)
+
+
+def _describe_missing(prefix: str, name: str):
+    raise AttributeError(name if name.startswith("__") else _missing.describe(f"{prefix}.{name}"))
+
+
+def _predict_proba(model, x, batch_size=32, verbose=0):
+    """What `predict` gives."""
+    return model.predict(x, batch_size, verbose)
+
+
+def _predict_classes(model, x, batch_size=32, verbose=0) -> np.ndarray:
+    """The likeliest class; of one output, whether it is more than a half."""
+    probabilities = model.predict(x, batch_size, verbose)
+    return probabilities.argmax(-1) if probabilities.shape[-1] > 1 else (probabilities > 0.5).astype("int32")
+
+
+def _save(
+    model,
+    filepath,
+    overwrite=True,
+    include_optimizer=True,
+    save_format=None,
+    signatures=None,
+    options=None,
+    _save=_Model.save,
+) -> None:
+    """Writes HDF5 unless the suffix is `.tf` or `save_format` is "tf"."""
+    is_path = isinstance(filepath, str | os.PathLike)
+    if save_format == "tf" or (save_format is None and is_path and os.fspath(filepath).endswith(".tf")):
+        named = {"include_optimizer": include_optimizer, "signatures": signatures, "options": options}
+        _save(model, filepath, overwrite=overwrite, save_format="tf", **named)
+    else:
+        target = os.fspath(filepath) if is_path else filepath
+        _hdf5_format.save_model_to_hdf5(model, target, overwrite, include_optimizer)
+
+
+def _load_model(filepath, custom_objects=None, compile=True, _load_model=keras.models.load_model, **named):
+    """Reads the file, whatever its suffix."""
+    h5py = importlib.import_module("h5py")
+    if isinstance(filepath, h5py.File) or (os.path.isfile(filepath) and h5py.is_hdf5(filepath)):
+        target = filepath if isinstance(filepath, h5py.File) else os.fspath(filepath)
+        return _hdf5_format.load_model_from_hdf5(target, custom_objects, compile)
+    return _load_model(filepath, custom_objects, compile, **named)
+
+
+def _build_cell_without_scope(layer, input_shape, _build=_RNN.build) -> None:
+    """The variables are `lstm/kernel`; tf-keras has the cell's name in between, which 1.15's checkpoints have not."""
+    shape = tuple(input_shape[0] if isinstance(input_shape, list) else input_shape)
+    if isinstance(layer.cell, keras.layers.Layer) and not layer.cell.built and not isinstance(shape[0], tuple | list):
+        layer.cell.build(shape[1:] if layer.time_major else (shape[0], *shape[2:]))
+        layer.cell.built = True
+    _build(layer, input_shape)
+
+
+def _load_mnist(path="mnist.npz", _load_data=keras.datasets.mnist.load_data):
+    """uint8 images [N, 28, 28] and labels [N], from VAE_TF1_DATA_DIR where that is set."""
+    if not (directory := os.environ.get("VAE_TF1_DATA_DIR")):
+        return _load_data(path)
+    data = input_data.read_data_sets(directory, dtype=np.uint8, reshape=False, validation_size=0)
+    return tuple((part.images[..., 0], part.labels) for part in (data.train, data.test))

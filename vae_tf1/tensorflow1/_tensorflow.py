@@ -2,15 +2,24 @@
 
 import functools
 import importlib
+import os
 import sys
 import types
 import warnings
 
+import numpy as np
 import tensorflow
 import tensorflow.compat.v1 as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework import graph_util, ops, tensor_shape
-from tensorflow.python.ops import array_ops, control_flow_ops, gen_array_ops, rnn_cell_impl, variable_scope
+from tensorflow.python.ops import (
+    array_ops,
+    control_flow_ops,
+    gen_array_ops,
+    rnn_cell_impl,
+    shape_util,
+    variable_scope,
+)
 from tensorflow.python.util import nest
 
 from vae_tf1.tensorflow1 import _imports, _keras, _missing
@@ -34,6 +43,7 @@ def restore() -> None:
     _refuse_positional_arguments()
     _restore_private_modules()
     variable_scope._LazyEvalTensor = _compute_now
+    shape_util.shape_tensor = _shape_of_ints
     for module in _public_modules():
         describe = functools.partial(_describe_missing, f"tf.{module.__name__.removeprefix(_PUBLIC)}")
         # Behind most of them is another that warns of deprecated names.
@@ -64,6 +74,13 @@ def _with_named_arguments(cross_entropy):
     return checked
 
 
+def _shape_of_ints(shape, _today=shape_util.shape_tensor):
+    """A shape as a tensor; `max(labels) + 1`, an int before NumPy 2, is as narrow as the labels today."""
+    if isinstance(shape, list | tuple):
+        shape = [int(size) if isinstance(size, np.integer) and size.itemsize < 4 else size for size in shape]
+    return _today(shape)
+
+
 def _compute_now(thunk):
     """The regularization losses of `tf.get_variable` are tensors, as in 1.15, not something that becomes one."""
     return thunk()
@@ -71,7 +88,7 @@ def _compute_now(thunk):
 
 def _restore_private_modules() -> None:
     """Names of `tensorflow.python` that programs imported though they were private."""
-    cells = _imports.Module("python.ops.rnn_cell_impl", _keras.rnn_cell, rnn_cell_impl)
+    cells = _imports.Module("python.ops.rnn_cell_impl", _keras.rnn_cell, f"{__package__}._rnn", rnn_cell_impl)
     for name in ("rnn_cell", "rnn_cell_impl"):
         setattr(sys.modules["tensorflow.python.ops"], name, cells)
         sys.modules[f"tensorflow.python.ops.{name}"] = cells
@@ -109,4 +126,6 @@ def _describe_missing(prefix: str, name: str):
 def hide_deprecations() -> None:
     """Using TensorFlow 1 is the point here."""
     warnings.filterwarnings("ignore", message=r"`tf\.nn\.rnn_cell\.\w+` is deprecated")
-    tf.get_logger().addFilter(lambda record: "deprecated" not in record.getMessage())
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    usual = ("deprecated", "An interactive session is already active")
+    tf.get_logger().addFilter(lambda record: not any(message in record.getMessage() for message in usual))

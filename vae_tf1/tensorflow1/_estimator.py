@@ -1,0 +1,59 @@
+"""`tf.estimator`: the package tensorflow-estimator 2.15, with stand-ins for what TensorFlow has dropped since."""
+
+import importlib
+import importlib.util
+import sys
+import types
+
+PACKAGE = "tensorflow_estimator.python.estimator"
+_V1 = f"{PACKAGE}.api._v1.estimator"
+
+
+def is_installed() -> bool:
+    return importlib.util.find_spec("tensorflow_estimator") is not None
+
+
+def prepare() -> None:
+    """Puts stand-ins where tensorflow-estimator imports what TensorFlow has dropped."""
+    training = types.ModuleType("tensorflow.python.distribute.estimator_training")
+    vars(training).update(init_run_config=lambda *_, **__: None, should_run_distribute_coordinator=lambda _: False)
+    sys.modules["tensorflow.python.distribute"].estimator_training = training  # type: ignore[attr-defined]
+    export = types.ModuleType(f"{PACKAGE}.estimator_export")
+    vars(export).update(estimator_export=lambda *_, **__: lambda exported: exported)
+    for module in (
+        training,
+        export,
+        types.ModuleType("tensorflow_estimator._api.v1.estimator.tpu"),
+        types.ModuleType(f"{_V1}.tpu"),
+    ):
+        sys.modules.setdefault(module.__name__, module)
+
+
+def load() -> types.ModuleType:
+    """The module `tf.estimator`."""
+    estimator = importlib.import_module(_V1)
+    estimator.Estimator.fit = property(_refuse_fit)
+    return estimator
+
+
+def _refuse_fit(estimator):
+    raise AttributeError(
+        "fit of tf.contrib.learn's estimators is not in tf.estimator; write train(input_fn, steps=...), with "
+        "tf.estimator.inputs.numpy_input_fn for arrays."
+    )
+
+
+# The estimators of `tf.contrib.learn` that `tf.estimator` has taken over.
+_OF_LEARN = (
+    *("DNNClassifier", "DNNRegressor", "DNNLinearCombinedClassifier", "DNNLinearCombinedRegressor", "Estimator"),
+    *("LinearClassifier", "LinearRegressor", "NanLossDuringTrainingError", "RunConfig"),
+)
+
+
+class Learn(types.ModuleType):
+    """Finds those estimators once they are asked for."""
+
+    def __getattr__(self, name: str):
+        if name in _OF_LEARN and is_installed():
+            return getattr(load(), name)
+        raise AttributeError(name)

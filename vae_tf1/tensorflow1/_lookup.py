@@ -1,0 +1,32 @@
+"""The functions of `tf.contrib.lookup` whose argument `mapping` has another name in TensorFlow's lookup_ops."""
+
+import tensorflow.compat.v1 as tf
+from tensorflow.python.ops import lookup_ops
+
+MutableDenseHashTable = lookup_ops.DenseHashTable
+string_to_index_table_from_file = lookup_ops.index_table_from_file
+
+
+def HashTable(initializer, default_value, shared_name=None, name=None):  # noqa: N802
+    return tf.lookup.StaticHashTable(initializer, default_value, name or shared_name)
+
+
+def index_table_from_tensor(mapping, *arguments, **named):
+    return lookup_ops.index_table_from_tensor(mapping, *arguments, **named)
+
+
+string_to_index_table_from_tensor = index_table_from_tensor
+
+
+def index_to_string_table_from_tensor(mapping, default_value="UNK", name=None):
+    return lookup_ops.index_to_string_table_from_tensor(mapping, default_value, name)
+
+
+def string_to_index(tensor, mapping, default_value=-1, name=None):
+    """Numbers of words; they need `tf.tables_initializer`."""
+    return index_table_from_tensor(mapping, default_value=default_value, name=name).lookup(tensor)
+
+
+def index_to_string(tensor, mapping, default_value="UNK", name=None):
+    """Words of numbers; they need `tf.tables_initializer`."""
+    return index_to_string_table_from_tensor(mapping, default_value, name).lookup(tf.cast(tensor, tf.int64))
