@@ -95,6 +95,22 @@ def as_array(value: object, name: str) -> np.ndarray:
     return array
 
 
+def as_pixels(value: object, name: str) -> np.ndarray:
+    """An array of pixels in [0, 1].
+
+    Raises:
+        TypeError: as `as_array`.
+        ValueError: a pixel is outside [0, 1] or NaN.
+    """
+    pixels = as_array(value, name)
+    if pixels.size and not (pixels.min() >= 0 and pixels.max() <= 1):  # NaN fails both
+        raise ValueError(
+            f"{name} has pixels in [{pixels.min()}, {pixels.max()}], not in [0, 1]; divide 8-bit pixels by 255, clip "
+            "others, and replace NaNs."
+        )
+    return pixels
+
+
 def as_rows(value: Any, name: str, columns: str) -> tf.Tensor:
     """A float32 tensor [N, columns], one row per image.
 

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 
+from vae_tf1._checks import as_pixels
 from vae_tf1.data.data_set import DataSet
 from vae_tf1.data.pixels import binarize
 from vae_tf1.graph.walk import Element, upstream_of
@@ -49,8 +50,7 @@ def input_arrays(vae: VAE, images: Any, labels: np.ndarray | None = None) -> Arr
                 "set inputs=lambda images, labels: {x: images} to feed them unchanged, or {x: binarize(images)}."
             )
         return {vae.x: binarized}
-    if images.size and not (images.min() >= 0 and images.max() <= 1):  # NaN fails both
-        raise ValueError(f"images has pixels in [{images.min()}, {images.max()}], not in [0, 1]; scale them.")
+    as_pixels(images, "images")
     try:
         arrays = vae.inputs(images, labels)
     except Exception as error:

@@ -15,7 +15,7 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from numpy.typing import ArrayLike
 
-from vae_tf1._checks import as_array, as_count, shown
+from vae_tf1._checks import as_array, as_count, as_pixels, shown
 from vae_tf1.training.reports import Report
 
 # Ten colours that are distinguishable with any colour vision (Petroff 2021, "Accessible Color Sequences for Data
@@ -300,6 +300,4 @@ def _check_images(images: ArrayLike, name: str, img_width: int) -> np.ndarray:
             f"{name} is {list(images.shape)}, not [N, {img_width} * height]; "
             "reshape it to one row per image, or pass its img_width."
         )
-    if images.size and not (images.min() >= 0 and images.max() <= 1):  # NaN fails both
-        raise ValueError(f"{name} has pixels in [{images.min()}, {images.max()}], not in [0, 1]; scale or clip them.")
-    return images
+    return as_pixels(images, name)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbclient
@@ -282,12 +283,13 @@ except AttributeError as error:
 """
 
 
+@pytest.mark.skipif(find_spec("tensorflow_estimator") is None, reason="an extra adds it")
 def test_estimators_train():
-    pytest.importorskip("tensorflow_estimator", reason="an extra adds it")
     done = python(ESTIMATOR)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("fit of tf.contrib.learn's estimators is not in tf.estimator; write train(")
-    assert done.stderr == ""
+    said = done.stderr.splitlines()  # TensorFlow 1.15 warned of its own canned estimator's metric, too
+    assert [line for line in said if not line.startswith("WARNING:tensorflow:Trapezoidal rule")] == []
 
 
 EAGER_BEFORE = """

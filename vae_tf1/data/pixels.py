@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vae_tf1._checks import as_array, shown
+from vae_tf1._checks import as_array, as_pixels, shown
 
 
 def binarize(images: ArrayLike) -> np.ndarray:
@@ -26,12 +26,7 @@ def binarize(images: ArrayLike) -> np.ndarray:
         raise ValueError(
             f"binarize takes images [N, pixels], not {list(images.shape)}; reshape them to one row per image."
         )
-    if images.size and not (images.min() >= 0 and images.max() <= 1):  # NaN fails both
-        raise ValueError(
-            f"binarize takes pixels in [0, 1], but these span [{images.min()}, {images.max()}]; "
-            "divide 8-bit pixels by 255, and replace NaNs."
-        )
-    return (images > 0.5).astype(np.float32)
+    return (as_pixels(images, "images") > 0.5).astype(np.float32)
 
 
 def image_dtype(dtype: Any) -> np.dtype:

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import logging
 import sys
 import types
 
@@ -33,7 +34,25 @@ def load() -> types.ModuleType:
     """The module `tf.estimator`."""
     estimator = importlib.import_module(_V1)
     estimator.Estimator.fit = property(_refuse_fit)
+    logging.getLogger("tensorflow").addFilter(_has_stopped)
     return estimator
+
+
+_stood_still: list[str] = []  # the last such message
+
+
+def _has_stopped(record: logging.LogRecord) -> bool:
+    """Drops the first of two equal warnings that the global step stands still.
+
+    TensorFlow reads the step while it is being increased: either number may come, so two readings can be equal, but not
+    three.
+    """
+    message = record.getMessage()
+    if not message.startswith("It seems that global step"):
+        return True
+    again = _stood_still == [message]
+    _stood_still[:] = [message]
+    return again
 
 
 def _refuse_fit(estimator):
