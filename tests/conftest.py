@@ -24,7 +24,7 @@ DATA = Path(os.environ.get("VAE_TF1_DATA_DIR", Path(__file__).parent.parent / "d
 
 @pytest.fixture(autouse=True)
 def _no_data_directory(monkeypatch):
-    """Keeps the data directory of the environment out of tests of directories without data."""
+    """Hides the environment's data directory from the tests, some of which need directories without data."""
     monkeypatch.delenv("VAE_TF1_DATA_DIR", raising=False)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def idx_bytes(array: np.ndarray, declared_shape: tuple[int, ...] | None = None) -> bytes:
-    """Returns an IDX file of unsigned bytes: 0x800 plus the number of dimensions, the dimensions, the content."""
+    """Returns an IDX file of unsigned bytes: 0x800 plus the number of dimensions, the shape, the content."""
     shape = array.shape if declared_shape is None else declared_shape
     return struct.pack(f">{1 + len(shape)}I", 0x800 + len(shape), *shape) + array.tobytes()
 

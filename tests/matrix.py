@@ -1,11 +1,11 @@
-"""Runs the tests that depend on the libraries in several environments: each Python, each TensorFlow, lowest versions.
+"""Runs the tests that depend on libraries in several environments: each Python, each TensorFlow, lowest versions.
 
     python tests/matrix.py [NAME ...]      # such as "locked 3.12", "lowest" or "tensorflow 2.17"
 
-By default, all rows but TensorFlow 2.15 to 2.17, which need constraints of their own. "locked" has the versions of
-requirements.txt; "lowest" the lowest versions that pyproject.toml allows, of all dependencies together; the others have
-what a plain installation selects for that TensorFlow. The environments and the tests' output are written to
-build/matrix/, and a table of the results is printed at the end. Pythons come from pyenv or PATH; uv makes the
+By default, all rows run except TensorFlow 2.15 to 2.17, which need additional constraints. "locked" has the versions of
+requirements.txt, "lowest" the lowest versions that pyproject.toml allows for all dependencies together, and the others
+have what a plain installation selects for that TensorFlow. Environments and the output of the tests are written to
+build/matrix/, and a table of the results is printed at the end. Pythons come from pyenv or PATH; uv creates the
 environments.
 """
 
@@ -47,10 +47,10 @@ LOCKED = [
 ]
 LOWEST = [
     ["install", "--resolution", "lowest-direct", "--editable", "."],
-    ["install", "--editable", ".[dev,notebook]"],  # the tools of the tests, beside what is there
+    ["install", "--editable", ".[dev,notebook]"],  # the tools of the tests, in addition
 ]
 ROWS = {f"locked {python}": Row(python, LOCKED) for python in ("3.10", "3.11", "3.12", "3.13")} | {
-    # Versions of 2023 call what their newer dependencies deprecate.
+    # Versions of 2023 call functions that their newer dependencies deprecate.
     "lowest": Row("3.10", LOWEST, pytest_options=("-W", "ignore::DeprecationWarning")),
     "tensorflow 2.15": plain_row("2.15", "0.23", python="3.11"),
     "tensorflow 2.16": plain_row("2.16", "0.24"),
@@ -68,7 +68,7 @@ def find_python(minor: str) -> str | None:
 
 
 def run_row(name: str) -> list[str]:
-    """Makes the environment of a row and runs the tests; returns its versions, and the last line of pytest."""
+    """Creates the environment of a row and runs the tests; returns its versions, and the last line of pytest."""
     row = ROWS[name]
     interpreter = find_python(row.python)
     if interpreter is None:

@@ -85,7 +85,7 @@ MODELS = {
 
 
 def log_weights_by_hand(session, vae, images, num_samples, seed=0) -> np.ndarray:
-    """Computes log p(x|z) + log p(z) - log q(z|x), [num_samples, N], by feeding `vae.z`; the rest is NumPy."""
+    """Computes log p(x|z) + log p(z) - log q(z|x), [num_samples, N], by feeding `vae.z`, and otherwise in NumPy."""
     mu, logvar = np.split(session.run(vae.mu_logvar, {vae.x: images}).astype(np.float64), 2, axis=1)
     random_state = np.random.RandomState(seed)
     log_weights = []

@@ -1,4 +1,4 @@
-"""Models whose prior, posterior, likelihood or inputs are not the built-in ones; small, with digits of 28 x 28."""
+"""Small models of 28 x 28 digits whose prior, posterior, likelihood or inputs are not the built-in ones."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -44,7 +44,7 @@ def images_placeholder():
 
 
 def learned_prior():
-    """Its KL divergence has a closed form, and only `log_prior` is given."""
+    """A Gaussian prior that is learned: its KL divergence has a closed form, and only `log_prior` is given."""
     x = images_placeholder()
     mu_logvar = network(x, 2 * D, "encoder")
     mu, logvar = tf.split(mu_logvar, 2, axis=1)
@@ -66,7 +66,7 @@ def mixture_prior():
 
 
 def vamp_prior():
-    """The prior is the mean of the posteriors of five pseudo-images (Tomczak and Welling 2018)."""
+    """The prior is a uniform mixture of the posteriors of five pseudo-images (Tomczak and Welling 2018)."""
 
     def prior():
         pseudo_images = tf.sigmoid(variable("pseudo_images", [5, 784], 2.0))
@@ -187,7 +187,7 @@ def continuous_bernoulli_pixels():
 
 
 def conditional():
-    """The label beside the image, in the encoder and in the decoder."""
+    """The encoder and the decoder also take the label."""
     x = images_placeholder()
     y = tf.placeholder(tf.float32, [None, 10], name="y")
     mu_logvar = network(tf.concat([x, y], 1), 2 * D, "encoder")
@@ -245,7 +245,7 @@ def dropout():
     return _with_layer(lambda hidden: slim.dropout(hidden, keep_prob))
 
 
-# What is fed to evaluate them.
+# The values of the switches for evaluation.
 EVALUATION_MODE = {"is_training": False, "keep_prob": 1.0}
 
 OTHER_MODELS = {

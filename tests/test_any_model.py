@@ -1,4 +1,4 @@
-"""The model that is built is the one that is trained, evaluated, resumed and exported, whatever it is."""
+"""Any model that a user builds is the one that is trained, evaluated, resumed and exported."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ SLOW = pytest.mark.slow
         if name != "dropout"
     ],
 )
-def test_numbers_are_those_of_the_estimate_by_hand_and_of_the_exported_model(name, compiled, digits, tmp_path):
+def test_numbers_agree_with_a_hand_written_estimate_and_with_the_exported_model(name, compiled, digits, tmp_path):
     images = binarize(digits.test.images[:60])
     with tf.Graph().as_default() as graph, tf.Session(config=session_config(compiled=compiled)) as session:
         tf.set_random_seed(0)
@@ -42,7 +42,9 @@ def test_numbers_are_those_of_the_estimate_by_hand_and_of_the_exported_model(nam
         mu = np.split(session.run(vae.mu_logvar, {vae.x: images}), 2, axis=1)[0]
         expected_images = session.run(vae.x_dist.mean(), {vae.z: mu, vae.x: images})
     elbo = log_weights.mean(axis=0)
-    one_draw = log_weights.std(axis=0).max() / len(images) ** 0.5  # standard deviation of a mean of one draw per image
+    one_draw = (
+        log_weights.std(axis=0).max() / len(images) ** 0.5
+    )  # standard deviation of a mean over images with one draw each
     assert evaluation.negative_elbo == pytest.approx(-elbo.mean(), abs=5 * one_draw)
     assert single == pytest.approx(elbo.mean(), abs=5 * one_draw)
     assert evaluation.negative_elbo == pytest.approx(evaluation.reconstruction + evaluation.kl_divergence)
@@ -65,7 +67,7 @@ def test_numbers_are_those_of_the_estimate_by_hand_and_of_the_exported_model(nam
 
 
 @pytest.mark.parametrize("resource_variables", [True, False], ids=["resource variables", "TensorFlow 1's variables"])
-def test_pieces_with_either_kind_of_variables(graph, digits, resource_variables):
+def test_models_assembled_by_hand_may_have_either_kind_of_variables(graph, digits, resource_variables):
     tf.set_random_seed(0)
     vae = from_pieces(resource_variables=resource_variables)
     with tf.Session(config=session_config()) as session:
@@ -82,7 +84,7 @@ def test_pieces_with_either_kind_of_variables(graph, digits, resource_variables)
         for compiled in (False, True)
     ],
 )
-def test_a_resumed_run_is_the_unbroken_one(name, compiled, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(name, compiled, tmp_path):
     def build():
         tf.set_random_seed(0)
         return MODELS[name]()
@@ -108,7 +110,7 @@ def write_images(directory, rows, columns):
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(8, 8), (28, 20)])
-def test_images_of_another_size_go_from_the_reader_to_the_pictures(tmp_path, rows, columns):
+def test_images_of_another_size_work_from_reading_to_drawing(tmp_path, rows, columns):
     write_images(tmp_path, rows, columns)
     data = read_data_sets(tmp_path, seed=0)
     assert data.train.image_shape == (rows, columns)

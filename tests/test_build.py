@@ -1,4 +1,4 @@
-"""`build_vae`: what its arguments do, and which errors wrong ones raise."""
+"""`build_vae`: the effects of its arguments, and the errors for wrong ones."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_beta_may_be_a_schedule(graph, digits):
         assert report.loss == pytest.approx(report.reconstruction + 0.5 * report.kl_divergence, rel=1e-5)
 
 
-def test_what_a_builder_adds_to_the_graphs_collections_is_trained(graph, digits):
+def test_penalties_and_updates_in_the_graphs_collections_are_run(graph, digits):
     """A penalty on the weights, a global step that decays the learning rate, and an update of a moving average."""
 
     def encoder(x):
@@ -68,12 +68,12 @@ def test_mistakes_of_the_builders(graph):
         vae_tf1.encoder(np.zeros([3, 784]))
     with tf.variable_scope("odd"), pytest.raises(ValueError, match="mu_logvar has 7 columns, but needs an even number"):
         build_vae(encoder=lambda x: tf.matmul(x, tf.ones([784, 7])))
-    with tf.variable_scope("narrow"), pytest.raises(ValueError, match=r"one logit for each pixel"):
+    with tf.variable_scope("narrow"), pytest.raises(ValueError, match=r"one value for each pixel"):
         build_vae(decode=lambda z: vae_tf1.decode(z, image_pixels=100))
-    build_vae()  # the refused builds above must leave no variables in its way
+    build_vae()  # the refused builds above must not leave variables in the graph
 
 
-def test_building_twice_names_the_ways_out(graph):
+def test_building_twice_raises_with_advice(graph):
     build_vae()
     with pytest.raises(ValueError, match=r"tf\.reset_default_graph\(\) .*tf\.variable_scope") as error:
         build_vae()
@@ -82,7 +82,7 @@ def test_building_twice_names_the_ways_out(graph):
         build_vae()
 
 
-def test_decode_outside_of_its_scope_does_not_pass_for_trained(graph):
+def test_decode_outside_its_scope_is_refused(graph):
     build_vae()
     with pytest.raises(ValueError, match=r'untrained weights, .*tf\.variable_scope\("decoder", reuse=True\)'):
         vae_tf1.decode(tf.zeros([1, 64]))

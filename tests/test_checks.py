@@ -1,4 +1,4 @@
-"""What counts, paths, arrays and sessions are taken to be, and what is refused in a sentence."""
+"""Which values pass as counts, paths, arrays and sessions, and which are refused in one sentence."""
 
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def test_sessions_that_can_run_nothing_are_refused(graph):
         check_session(session, graph)
 
 
-def test_a_session_in_a_forked_process_would_never_end(monkeypatch):
+def test_a_forked_process_refuses_to_run_a_session(monkeypatch):
     with tf.Graph().as_default() as graph, tf.Session() as session:
         tf.constant(1)
         check_session(session, graph)

@@ -1,4 +1,4 @@
-"""What the estimates take for granted of a model is checked, and what is not so gets a sentence."""
+"""The assumptions of the estimates about a model are checked; a violation raises an error of one sentence."""
 
 import re
 

@@ -89,7 +89,7 @@ def readme_code() -> list[str]:
 
 
 def test_readme_code_runs(directory):
-    """Each block runs without the names of the others, but in the same process."""
+    """Each block runs in its own namespace, but all in the same process."""
     blocks = readme_code()
     assert len(blocks) == 6
     programs = [block.replace("20_000", "20") for block in blocks]
@@ -99,7 +99,7 @@ def test_readme_code_runs(directory):
 
 
 @pytest.mark.parametrize("target", ["notebook", "test", "lint", "lab", "cluster"])
-def test_readme_names_make_targets_that_are_there(target):
+def test_readme_names_existing_make_targets(target):
     assert f"make {target}" in (ROOT / "README.md").read_text()
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
 

@@ -64,7 +64,7 @@ def test_bad_arguments(session, vae, digits):
     ],
     ids=["evaluate", "log_likelihood", "export_saved_model"],
 )
-def test_before_training_the_way_out_is_named(graph, digits, use):
+def test_before_training_the_error_says_what_to_do(graph, digits, use):
     vae = build_vae()
     with tf.Session() as session, pytest.raises(ValueError, match=r"no values in sess yet; iterate over train"):
         use(session, vae, digits.test.images[:2])
@@ -94,7 +94,7 @@ def test_estimates_are_numbers():
         assert (other, other.standard_error) == (3.0, estimate.standard_error)
 
 
-def test_a_latent_code_of_another_distribution_is_not_measured(graph, digits):
+def test_a_latent_code_of_another_distribution_is_refused(graph, digits):
     tf.set_random_seed(0)
     vae = from_pieces(bounded=True)
     with tf.Session(config=session_config()) as session:

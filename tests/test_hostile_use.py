@@ -1,8 +1,8 @@
 """Every public function, called with arguments that are almost right, of a strange type, or nonsense.
 
-One argument at a time is replaced. The outcome must be a right result (the one of the same value in its plain form) or
-an error that this package raises, in one sentence. An error that a library raises is counted; few are allowed. A
-result that is neither is silently wrong: none is allowed.
+One argument at a time is replaced. The outcome must be a right result (the same as for the value in its plain form) or
+an error of one sentence that this package raises. Errors that a library raises are counted; few are allowed. Any other
+result is silently wrong: none is allowed.
 """
 
 import collections
@@ -25,7 +25,7 @@ import vae_tf1
 from vae_tf1 import input_data
 
 PACKAGE = os.path.dirname(vae_tf1.__file__)
-RAW_SHARE = 0.05  # of all calls, at most, may end in an error that a library raises
+RAW_SHARE = 0.05  # the largest allowed share of calls that end in a library's error
 
 
 class Strange:
@@ -55,7 +55,7 @@ OBJECTS: list[Any] = [None, 3, "text", [], {}, (), np.zeros(3), object, Strange(
 
 
 def arrays_like(array: np.ndarray) -> list[Any]:
-    """Arrays that have something wrong or unusual with them, made from a right one."""
+    """Arrays that are wrong or unusual in some way, made from a right one."""
     array = np.asarray(array)
     wrong: list[Any] = [*OBJECTS, [[1, 2], [3]], Strange(), np.array("text"), np.array([None, 1]), iter([1])]
     wrong += [array[:0], array[:1], array.ravel(), array[np.newaxis], array[..., :-1], array.T, array.sum()]
@@ -77,7 +77,7 @@ class Call(NamedTuple):
 
 
 def outcome(call: Call, name: str, value: Any) -> str:
-    """What becomes of the call with one argument replaced: "right", "refused", "warned", "raw" or "silent"."""
+    """The outcome of the call with one argument replaced: "right", "refused", "warned", "raw" or "silent"."""
     try:
         with in_an_empty_directory():
             result = finished(call.function(**{**call.right, name: value}))
@@ -87,7 +87,7 @@ def outcome(call: Call, name: str, value: Any) -> str:
         with in_an_empty_directory():
             expected = finished(call.function(**{**call.right, name: plain(value)}))
     except Exception:
-        return "silent"  # refused in its plain form, but taken in this one
+        return "silent"  # refused in its plain form, but accepted in this one
     return "right" if same(result, expected) else "silent"
 
 
@@ -111,7 +111,7 @@ def kind_of(error: Exception) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The same value in the form that nobody can misread."""
+    """The same value in a form that is unambiguous."""
     if (isinstance(value, np.ndarray) and value.ndim == 0) or isinstance(value, np.integer):
         return value.item()
     if isinstance(value, np.ndarray | list):
@@ -121,7 +121,7 @@ def plain(value: Any) -> Any:
 
 
 def finished(result: Any) -> Any:
-    """What a call has returned, in a form to compare: generators have run, figures are drawn."""
+    """The result of a call in a form that can be compared: generators have run, figures are drawn."""
     if isinstance(result, plt.Figure):
         drawn = io.BytesIO()
         result.savefig(drawn, format="rgba", dpi=20)
@@ -159,7 +159,7 @@ def data_set() -> vae_tf1.DataSet:
 
 
 def without_none(values: list[Any]) -> list[Any]:
-    """The values, where None is one of the documented ones."""
+    """The values except None, for a parameter that documents None."""
     return [value for value in values if value is not None]
 
 
@@ -261,7 +261,7 @@ def drawing_calls() -> Iterator[Call]:
 
 def model_calls(stage: "Stage") -> Iterator[Call]:
     """Calls that take a model and a session, which take tenths of a second."""
-    small = [value for value in NUMBERS if not isinstance(value, int) or value < 100]  # as many would take for ever
+    small = [value for value in NUMBERS if not isinstance(value, int) or value < 100]  # that many would take forever
     measured = {"sess": stage.sess, "vae": stage.vae, "images": IMAGES}
     hostile = {
         "sess": stage.wrong_sessions,
@@ -313,7 +313,7 @@ def builder_calls() -> Iterator[Call]:
 
 
 def in_a_graph(function: Callable) -> Callable:
-    """A builder that is called in a graph of its own; returns the shapes of what it has built."""
+    """Makes a builder run in a new graph, and return the shapes of the tensors that it builds."""
 
     def build(**arguments: Any) -> Any:
         with tf.Graph().as_default():
@@ -330,7 +330,7 @@ def in_a_graph(function: Callable) -> Callable:
 
 
 class Stage:
-    """A small model and its session, and what can be mistaken for them."""
+    """A small model and its session, and objects that can be mistaken for them."""
 
     def __init__(self, sess: tf.Session, vae: vae_tf1.VAE):
         self.sess, self.vae = sess, vae
@@ -376,7 +376,7 @@ COUNTED: collections.Counter[str] = collections.Counter()
 
 
 def check(calls: Iterator[Call]) -> None:
-    """Makes each call with each of its arguments replaced by each hostile value, and counts what becomes of it."""
+    """Makes each call with each of its arguments replaced by each hostile value, and counts the outcomes."""
     failures = []
     for call in calls:
         parameters = set(inspect.signature(call.function).parameters) - set(BOOLS)

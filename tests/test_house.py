@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "vae_tf1"
-# From the ground up: a wing imports from its own floor and from those below.
+# From the ground up: a wing imports from its own floor and from lower ones.
 FLOORS = [
     {"_startup", "_files", "_checks"},
     {"graph", "data", "input_data"},
@@ -33,7 +33,7 @@ def wing_of(module: str) -> str:
 
 
 def imports_of(module: str) -> Iterator[tuple[str, str]]:
-    """Yields (module, name in it) for what a module imports from this package, with "" for a whole module."""
+    """Yields (module, name) for each import of a module from this package; the name of a whole module is ""."""
     for node in ast.walk(ast.parse(MODULES[module].read_text())):
         names: list[str] = []
         if isinstance(node, ast.Import):

@@ -1,4 +1,4 @@
-"""`log_likelihood` against cases with a known solution, and against tfp."""
+"""`log_likelihood` against cases with known solutions, and against tfp."""
 
 import numpy as np
 import pytest
@@ -110,7 +110,7 @@ def test_same_seed_same_numbers_and_any_number_of_images(session, vae, images):
     assert log_likelihood(session, vae, images[:0], 60).shape == (0,)
 
 
-def test_a_vae_in_a_scope_and_a_graph_that_stays_as_it_is(graph, images):
+def test_a_vae_in_a_scope_is_measured_without_changing_its_graph(graph, images):
     with tf.variable_scope("some/scope"):
         vae = build_vae(seed=0)
     with tf.Session() as session:
@@ -144,7 +144,7 @@ def test_bad_arguments(session, vae, images):
 
 
 def test_numpy_oracle_agrees_with_itself(session, vae, images):
-    """The closed-form KL divergence is the mean of log q - log p, which the estimates rest on."""
+    """The closed-form KL divergence is the mean of log q - log p, which the estimates rely on."""
     mu, logvar = np.array([[0.5, -1.0]]), np.array([[0.3, -0.7]])
     epsilon = np.random.RandomState(0).normal(size=(200_000, 2))
     z = mu + np.exp(logvar / 2) * epsilon

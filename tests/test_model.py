@@ -82,7 +82,7 @@ def test_builders_of_the_original_make_the_graph_of_build_vae(graph):
         assert {variable.op.name for variable in tf.global_variables()} == names
 
 
-def test_eager_execution_is_refused_with_a_way_out():
+def test_eager_execution_is_refused_with_advice():
     with tf.init_scope(), pytest.raises(RuntimeError, match=r"with tf\.Graph\(\)\.as_default"):
         build_vae()
 

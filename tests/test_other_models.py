@@ -12,7 +12,7 @@ from training_runs import assert_same, seeded_digits
 import vae_tf1
 from vae_tf1 import binarize, evaluate, export_saved_model, log_likelihood, session_config, train
 
-# Has what XLA cannot compile: gradients of set_diag, and tf.cond around values that are differentiated.
+# XLA cannot compile these: gradients of set_diag, and tf.cond around values that are differentiated.
 NOT_COMPILED = ("full_covariance",)
 each_model = pytest.mark.parametrize("name", OTHER_MODELS)
 
@@ -23,7 +23,7 @@ def models_with(quick):
 
 
 def evaluation_mode(vae):
-    """What is fed for evaluation: models that have a switch are switched."""
+    """The `feed` for evaluation, for models that have a switch."""
     names = {operation.name for operation in vae.x.graph.get_operations()} & EVALUATION_MODE.keys()
     return {vae.x.graph.get_tensor_by_name(f"{name}:0"): EVALUATION_MODE[name] for name in names}
 
@@ -43,7 +43,7 @@ def log_weights(session, vae, data, draws):
     feed = {**inputs_of(vae, data), **evaluation_mode(vae)}
     fetch = -vae.reconstruction + log_prior - log_posterior
     fetches = [fetch, vae.reconstruction + vae.kl_divergence]
-    x = session.run(vae.x, feed)  # where it is drawn, once for all samples of an image
+    x = session.run(vae.x, feed)  # if x is drawn, it is drawn once for all samples of an image
     drawn = [session.run(fetches, {**feed, vae.x: x}) for _ in range(draws)]
     return np.array(drawn, np.float64).swapaxes(0, 1)
 
@@ -75,7 +75,7 @@ def test_numbers_are_those_of_the_model_run_by_hand(name, graph, digits):
 
 
 @models_with(quick=["conditional"])
-def test_a_resumed_run_ends_as_a_whole_one_and_the_compiled_loop_trains_the_same_model(name, tmp_path):
+def test_a_resumed_run_ends_like_an_uninterrupted_one_and_the_compiled_loop_trains_the_same_model(name, tmp_path):
     def run(iterations, **options):
         with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
             return trained(session, OTHER_MODELS[name](), iterations, **options)
@@ -95,7 +95,7 @@ def test_a_resumed_run_ends_as_a_whole_one_and_the_compiled_loop_trains_the_same
 
 
 @models_with(quick=["vamp_prior", "two_layers", "gaussian_pixels", "conditional"])
-def test_what_is_exported_decodes_as_the_model_does(name, graph, digits, tmp_path):
+def test_an_exported_model_decodes_like_the_model(name, graph, digits, tmp_path):
     vae = OTHER_MODELS[name]()
     with tf.Session(config=session_config()) as session:
         session.run(tf.global_variables_initializer())
@@ -114,5 +114,5 @@ def test_what_is_exported_decodes_as_the_model_does(name, graph, digits, tmp_pat
 
 
 def fill(vae, digits):
-    """Images, which decoding does not depend on, for models whose tensors have a row for each."""
+    """Images for models whose tensors need one row per image, although decoding does not depend on them."""
     return {tensor: array[:3] for tensor, array in inputs_of(vae, digits.test).items() if tensor.op.name != "y"}

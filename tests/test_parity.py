@@ -2,8 +2,8 @@
 
 They are not identical in every bit: TensorFlow's `exp`, `log1p` and square root round differently today, and where
 rounding flips the sign of a gradient close to zero, Adam takes a whole step in the other direction. That happens within
-100 iterations with one seed in ten, but in none of the runs that are recorded whole. TensorFlow 1.15.5 does not agree
-better with itself: with two threads instead of one, it happens with a quarter of the seeds.
+100 iterations for one seed in ten, but in none of the runs that are recorded in full. TensorFlow 1.15.5 agrees no
+better with itself: with two threads instead of one, it happens for a quarter of the seeds.
 """
 
 import base64
@@ -39,7 +39,7 @@ def data_of(name: str, request) -> vae_tf1.Datasets:
 
 
 def repeat(name: str, request) -> dict:
-    """Repeats the first 1000 iterations of the recorded run, and draws its batches to the end."""
+    """Repeats the first 1000 iterations of the recorded run, and draws all of its batches."""
     data, expected = data_of(name, request), record(name)
     batches, validation_batches, losses = hashlib.sha256(), hashlib.sha256(), []
     with tf.Graph().as_default() as graph, tf.Session(config=session_config()) as session:
@@ -115,7 +115,7 @@ def keeps_bounds(losses, expected) -> bool:
 
 
 @pytest.mark.slow
-def test_runs_are_as_close_to_the_original_as_the_original_to_itself(request):
+def test_runs_are_as_close_to_the_original_as_the_original_is_to_itself(request):
     here, itself = [], []
     for run in record("seeds"):
         directory = request.getfixturevalue("mnist_dir") if run["data"] == "mnist" else BUILTIN_DIR
@@ -158,7 +158,7 @@ def test_next_batch(case):
 
 
 @pytest.mark.parametrize("i", range(40))
-def test_programs_that_reach_into_a_data_set(i):
+def test_programs_that_use_the_attributes_of_a_data_set(i):
     """In-place edits, assigned attributes, and seeds of the graph and of NumPy act as in TensorFlow 1.15.5."""
 
     def new_data_set(images, labels, program):
@@ -221,8 +221,8 @@ def test_checkpoint_of_this_project_gave_tensorflow_1_the_same_numbers(digits, t
     assert_same_on_ten_images(got, record("restored")["on_ten_images"])
 
 
-def test_likelihoods_of_a_model_of_tensorflow_1_are_those_of_numpy(digits):
-    """The package's estimates agree with a float64 loop over images, which shares no code and no noise with them."""
+def test_likelihoods_of_a_tensorflow_1_model_agree_with_numpy(digits):
+    """The package's estimates agree with a float64 loop over images, which shares neither code nor noise with them."""
     images = binarize(digits.test.images)
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = build_vae()

@@ -13,7 +13,7 @@ import tensorflow.compat.v1 as tf
 import vae_tf1
 from vae_tf1 import binarize, build_vae, evaluate, export_saved_model, log_likelihood, session_config, train
 
-# Programs that know TensorFlow and nothing of this package.
+# Programs that use TensorFlow without this package.
 TENSORFLOW_2 = """
 import sys, numpy as np, tensorflow as tf
 model, x, z = tf.saved_model.load("model"), np.load("x.npy"), np.load("z.npy")
@@ -116,7 +116,7 @@ def test_an_existing_model_is_replaced_only_when_asked(trained, tmp_path):
     assert (path / "saved_model.pb").stat().st_ino != before
 
 
-def test_what_is_no_saved_model_is_never_replaced(trained, tmp_path):
+def test_a_directory_that_is_not_a_saved_model_is_never_replaced(trained, tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(FileExistsError, match=r"is not a SavedModel of this package \(it holds thesis\.tex\)"):
         export_saved_model(*trained, tmp_path, overwrite=True)
@@ -133,7 +133,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("file", FOREIGN.values(), ids=FOREIGN)
 @pytest.mark.parametrize("beside_a_model", [False, True], ids=["alone", "beside a model"])
-def test_files_of_others_are_never_deleted(small, tmp_path, file, beside_a_model):
+def test_foreign_files_are_never_deleted(small, tmp_path, file, beside_a_model):
     path = tmp_path / "site"
     if beside_a_model:
         export_saved_model(*small, path)
@@ -171,8 +171,8 @@ def test_a_symbolic_link_is_followed(small, tmp_path):
 
 
 @pytest.mark.parametrize("failing", [1, 2, 3])
-def test_a_model_is_put_back_when_the_new_one_cannot_take_its_place(small, tmp_path, monkeypatch, failing):
-    """The first, second or third renaming fails: the new one, the old one aside, the new one in its place."""
+def test_a_model_is_put_back_when_the_new_one_cannot_replace_it(small, tmp_path, monkeypatch, failing):
+    """The first, second or third renaming fails: of the new one, of the old one aside, of the new one again."""
     export_saved_model(*small, tmp_path / "model")
     before = (tmp_path / "model" / "saved_model.pb").stat().st_ino
     calls = []
@@ -277,7 +277,7 @@ def test_a_path_that_cannot_be_written(trained, tmp_path):
         export_saved_model(*trained, tmp_path / "file" / "model")
 
 
-def test_a_model_of_other_sizes_goes_all_the_way(digits, tmp_path):
+def test_a_model_of_other_sizes_is_trained_measured_and_exported(digits, tmp_path):
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = build_vae(seed=0, hidden_units=32, latent_dimensions=3)
         reports = list(train(session, vae, digits, iterations=200, report_every=100))

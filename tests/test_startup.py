@@ -1,4 +1,4 @@
-"""Importing the package changes no state and prints nothing, and neither do mistakes, but for their one sentence."""
+"""Importing the package changes no state and prints nothing; a mistake prints its one sentence only."""
 
 import os
 import subprocess

@@ -28,7 +28,7 @@ def test_a_variable_that_would_not_be_saved_is_named(graph, digits):
         train(session, vae, digits)
 
 
-def test_a_model_that_needs_labels_is_told_to_write_its_own_loop(graph, digits):
+def test_a_placeholder_that_is_not_fed_is_named(graph, digits):
     y = tf.placeholder(tf.float32, [None, 10], name="y")
     vae = build_vae(encoder=lambda x: vae_tf1.encoder(tf.concat([x, y], axis=1)))
     with tf.Session() as session:

@@ -53,8 +53,8 @@ def test_the_wheel_and_the_sdist_have_all_files_of_the_package(built):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tensorflow", ["2.18", "2.19", "2.20"])
-def test_the_wheel_beside_another_tensorflow_changes_nothing_that_is_there(built, tmp_path, tensorflow):
-    """Installs as the README says, with the installed versions as constraints."""
+def test_installing_the_wheel_changes_no_installed_package(built, tmp_path, tensorflow):
+    """Installs the wheel as the README says, with the installed versions as constraints."""
 
     def pip(*arguments) -> str:
         command = [tmp_path / "environment" / "bin" / "python", "-m", "pip", *arguments]
@@ -72,7 +72,7 @@ def test_the_wheel_beside_another_tensorflow_changes_nothing_that_is_there(built
 
 
 @pytest.mark.slow
-def test_the_wheel_runs_the_readme_in_an_environment_of_its_own(built, tmp_path):
+def test_the_wheel_runs_the_readme_in_a_fresh_environment(built, tmp_path):
     uv("venv", "--python", sys.executable, "environment", cwd=tmp_path)
     python = tmp_path / "environment" / "bin" / "python"
     uv("pip", "install", "--python", python, next(built.glob("*.whl")), cwd=tmp_path)

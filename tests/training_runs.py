@@ -1,4 +1,4 @@
-"""What tests of training share: seeded digits, a run in a session of its own, and an exact comparison."""
+"""Functions that tests of training share: seeded digits, a run in a new session, and an exact comparison."""
 
 import copy
 import functools
@@ -16,12 +16,12 @@ def read_digits(seed: int) -> vae_tf1.Datasets:
 
 
 def seeded_digits(seed: int = 0) -> vae_tf1.Datasets:
-    """Returns the built-in digits as if freshly read with `seed`; copying takes a twentieth of the time."""
+    """Returns the built-in digits as if freshly read with `seed`; copying takes a twentieth of the time of reading."""
     return copy.deepcopy(read_digits(seed))
 
 
 def train_vae(vae, iterations, batch_size=20, report_every=7, *, data=None, compiled=False, stop_at=None, **options):
-    """Trains in a new session until the report at `stop_at`, by default to the end, and on the digits of seed 0.
+    """Trains in a new session until the report at `stop_at`, by default to the end, by default on the digits of seed 0.
 
     Returns:
         The reports, and the values of all variables by name.

@@ -1,4 +1,4 @@
-"""What each process of the tests' clusters runs: a model whose noise is fixed, so that one machine has its numbers.
+"""The program of each process in the tests' clusters; its noise is fixed, so that one machine gets the same numbers.
 
 python tests/cluster/cluster_member.py CHECKPOINT_DIR ITERATIONS BATCH_SIZE [SEED_OF_THE_DATA]
 """
@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as tf  # isort: skip
 
 
 def build(synchronous) -> vae_tf1.VAE:
-    """The pieces put together by hand; z is always half a standard deviation above the mean."""
+    """Assembles a model by hand, in which z is always half a standard deviation above the mean."""
     tf.set_random_seed(0)
     x = tf.placeholder(tf.float32, [None, 784])
     with tf.variable_scope("encoder", use_resource=True):

@@ -1,4 +1,4 @@
-"""Clusters of real processes on the loopback address: the numbers of one machine, and what happens when one fails."""
+"""Clusters of real processes on the loopback address: the same numbers as on one machine, and failures."""
 
 import contextlib
 import json
@@ -28,13 +28,13 @@ from vae_tf1.graph.noise import random_operations, reseed
 from vae_tf1.vae import train_fetches
 
 MEMBER = Path(cluster_member.__file__)
-# Of weights that 21 steps of Adam have moved by up to 2e-2: rounding, which Adam enlarges where gradients are tiny.
+# Tolerance for weights that 21 steps of Adam have moved by up to 2e-2: Adam enlarges rounding where gradients are tiny.
 CLOSE = 1e-4
 ADDRESSES = {"ps": ["127.0.0.1:1"], "chief": ["127.0.0.1:2"], "worker": ["127.0.0.1:3"]}
 
 
 class Processes:
-    """A cluster, each process with its output in a file."""
+    """The processes of a cluster, with the output of each in a file."""
 
     def __init__(self, command, directory, roles):
         self.command, self.directory, self.roles = list(map(str, command)), directory, roles
@@ -44,7 +44,7 @@ class Processes:
 
     def start(self, member):
         environment = {**os.environ, "TF_CONFIG": self.roles[member], "TQDM_DISABLE": "1"}
-        environment["http_proxy"] = "http://127.0.0.1:9"  # where nothing is: a cluster needs no proxy
+        environment["http_proxy"] = "http://127.0.0.1:9"  # nothing listens there: a cluster must not use a proxy
         with self._output(member).open("a") as output:
             self.running[member] = subprocess.Popen(self.command, env=environment, stdout=output, stderr=output)
 
@@ -54,7 +54,7 @@ class Processes:
 
     def said(self, member):
         text = self._output(member).read_text()
-        # TensorFlow 2.18 to 2.20 do not keep to the level of messages that they were imported with.
+        # TensorFlow 2.18 to 2.20 ignore the log level that was set when they were imported.
         return re.sub(r"^([IW]0000 |WARNING: All log messages before absl).*\n", "", text, flags=re.MULTILINE)
 
     def wait_until_said(self, member, pattern, seconds=300):
@@ -64,7 +64,7 @@ class Processes:
             time.sleep(0.1)
 
     def wait(self, seconds=300):
-        """The exit status of each; no process hangs."""
+        """Returns the exit status of each process; raises TimeoutExpired if one hangs."""
         end = time.monotonic() + seconds
         return {member: process.wait(max(1, end - time.monotonic())) for member, process in self.running.items()}
 
@@ -77,7 +77,7 @@ class Processes:
 
 @contextlib.contextmanager
 def cluster_of(command, directory, workers=2, roles=None):
-    """No process of it is left behind, whatever happens."""
+    """Runs a cluster; kills its processes at the end of the block, whatever happens."""
     directory.mkdir(exist_ok=True)
     processes = Processes(command, directory, roles or roles_here(workers))
     try:
@@ -89,7 +89,7 @@ def cluster_of(command, directory, workers=2, roles=None):
 
 
 def roles_beside(address):
-    """Those of a chief and a worker whose TF_CONFIG has that address for the parameter server."""
+    """The roles of a chief and a worker whose TF_CONFIG names this address for the parameter server."""
     roles = {who: json.loads(role) for who, role in roles_here(2).items() if who != ("ps", 0)}
     for role in roles.values():
         role["cluster"]["ps"] = [address]
@@ -108,7 +108,7 @@ def program(directory, data_dir, *more):
 
 
 def alone(iterations, batch_size, checkpoint_dir=None):
-    """The weights of the same model that one machine has trained, by name, and the reports."""
+    """Trains the same model on one machine; returns its weights by name, and the reports."""
     with tf.Graph().as_default(), tf.Session(config=vae_tf1.session_config()) as sess:
         vae = cluster_member.build(lambda optimizer: optimizer)
         data = cluster_member.digits()
@@ -129,7 +129,7 @@ def largest_difference(first, second):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Where a chief and a worker have trained 21 iterations, each with 50 images."""
+    """The directory in which a chief and a worker have trained 21 iterations, with 50 images each."""
     directory = tmp_path_factory.mktemp("cluster")
     with cluster_of(member(directory, 21, 50), directory) as processes:
         assert set(processes.wait().values()) == {0}, processes.outputs()
@@ -140,12 +140,12 @@ def trained(tmp_path_factory):
     return directory / "checkpoints"
 
 
-def test_two_workers_with_50_images_are_one_machine_with_100(trained):
+def test_two_workers_with_50_images_equal_one_machine_with_100(trained):
     weights, _ = alone(21, 100)
     assert largest_difference(weights_in(trained), weights) < CLOSE
 
 
-def test_one_machine_goes_on_from_the_checkpoint_of_a_cluster(trained, tmp_path):
+def test_one_machine_resumes_from_a_clusters_checkpoint(trained, tmp_path):
     with pytest.raises(ValueError, match="its batch_size is 100, here it is 50"):
         alone(30, 50, trained)
     weights, reports = alone(30, 100, trained)
@@ -167,8 +167,8 @@ def test_training_evaluation_and_export_read_a_clusters_checkpoint(trained, tmp_
 
 
 @pytest.mark.slow
-def test_a_cluster_goes_on_from_the_checkpoint_of_one_machine_and_the_program_evaluates(tmp_path):
-    """With the program, two workers, and a run that one machine has begun."""
+def test_a_cluster_resumes_from_one_machines_checkpoint_and_the_program_evaluates(tmp_path):
+    """With `python -m vae_tf1.cluster`, two workers, and a run that one machine has begun."""
     directory = tmp_path / "checkpoints"
     data = vae_tf1.read_data_sets(BUILTIN_DIR, seed=3)
     with tf.Graph().as_default(), tf.Session(config=vae_tf1.session_config()) as sess:
@@ -269,7 +269,7 @@ def test_a_port_in_use_is_one_sentence(monkeypatch):
             Cluster().start_server(100)
 
 
-def test_a_wait_says_for_whom_and_ends(monkeypatch, capsys):
+def test_waiting_names_the_missing_processes_and_times_out(monkeypatch, capsys):
     monkeypatch.setenv("TF_CONFIG", as_chief(ADDRESSES))
     here = Cluster()
     answers = {**dict.fromkeys(here.addresses, b""), here.me: here.device(here.me).encode()}
@@ -281,8 +281,8 @@ def test_a_wait_says_for_whom_and_ends(monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_a_cluster_that_never_gathers_ends_with_a_sentence(tmp_path):
-    """One of two workers never comes."""
+def test_a_cluster_with_a_missing_worker_times_out(tmp_path):
+    """One of two workers never starts."""
     with cluster_of(program(tmp_path, BUILTIN_DIR, "--patience=8"), tmp_path, workers=3) as processes:
         processes.kill(("worker", 1))
         statuses = processes.wait()
@@ -304,7 +304,7 @@ def test_what_the_chief_cannot_read_is_one_sentence_for_all(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_worker_that_shuffles_otherwise_is_refused_in_one_sentence_for_all(tmp_path):
+def test_a_worker_with_another_shuffling_seed_is_refused_in_one_sentence_for_all(tmp_path):
     with cluster_of(member(tmp_path, 21, 50), tmp_path) as processes:
         processes.kill(("worker", 0))
         processes.command.append("1")  # the same digits, shuffled by another seed
@@ -324,10 +324,10 @@ NOISY = ("--iterations=801", "--batch-size=50", "--report-every=100")
 
 
 @pytest.fixture(scope="module")
-def unharmed(tmp_path_factory):
-    """The weights after a run with noise that nothing has happened to, and the processes of another cluster, in whose
-    TF_CONFIG its parameter server was, after their end."""
-    directory = tmp_path_factory.mktemp("unharmed")
+def undisturbed(tmp_path_factory):
+    """The weights after an undisturbed run with noise, and the processes of another cluster, which have ended: their
+    TF_CONFIG named the parameter server of the first."""
+    directory = tmp_path_factory.mktemp("undisturbed")
     with cluster_of(program(directory, BUILTIN_DIR, *NOISY), directory) as processes:
         processes.wait_until_said(("chief", 0), "Iteration 0:")
         (address,) = json.loads(processes.roles["ps", 0])["cluster"]["ps"]
@@ -339,8 +339,8 @@ def unharmed(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_parameter_server_of_another_cluster_is_refused(unharmed):
-    _, others = unharmed
+def test_the_parameter_server_of_another_cluster_is_refused(undisturbed):
+    _, others = undisturbed
     (address,) = json.loads(others.roles["chief", 0])["cluster"]["ps"]
     for who in others.roles:
         assert re.search(rf"ps 0 \({address}\) serves another cluster, or has another TF_CONFIG", others.said(who))
@@ -348,7 +348,7 @@ def test_the_parameter_server_of_another_cluster_is_refused(unharmed):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="asks Linux which processes there are")
-def test_processes_that_are_killed_at_random_moments_are_started_again_and_the_weights_are_the_same(tmp_path, unharmed):
+def test_killed_processes_are_restarted_and_the_weights_are_the_same(tmp_path, undisturbed):
     moments, said = random.Random(0), ""
     with local_cluster(tmp_path, *NOISY, "--max-restarts=3") as process:
         for who, first, seconds in (
@@ -372,12 +372,12 @@ def test_processes_that_are_killed_at_random_moments_are_started_again_and_the_w
     ended = re.findall(r"^Ended: .*(chief|worker|ps) 0 \(status -9\).*; restarts left: (\d)\.$", said, re.MULTILINE)
     assert ended == [("chief", "3"), ("worker", "2"), ("ps", "1")]
     assert [report.iteration for report in vae_tf1.past_reports(tmp_path / "checkpoints")] == [*range(0, 801, 100)]
-    assert largest_difference(weights_in(tmp_path / "checkpoints"), unharmed[0]) == 0
+    assert largest_difference(weights_in(tmp_path / "checkpoints"), undisturbed[0]) == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("lost", "number"), [(("chief", 0), signal.SIGKILL), (("ps", 0), signal.SIGSTOP)])
-def test_those_who_lose_a_process_say_so_and_exit(tmp_path, lost, number):
+def test_processes_that_lose_another_say_so_and_exit(tmp_path, lost, number):
     options = ("--iterations=100000", "--batch-size=50", "--report-every=100")
     with cluster_of(program(tmp_path, BUILTIN_DIR, *options), tmp_path) as processes:
         processes.wait_until_said(("chief", 0), "Iteration 100:")
@@ -397,12 +397,12 @@ def test_an_interrupt_of_the_chief_saves_and_ends_the_cluster(tmp_path):
         processes.running["chief", 0].send_signal(signal.SIGINT)
         assert processes.wait() == {("ps", 0): 0, ("chief", 0): 130, ("worker", 0): 0}, processes.outputs()
         assert re.search(r"^Stopped; restart all to resume from .*\n\Z", processes.said(("chief", 0)), re.MULTILINE)
-    assert iterations_saved(tmp_path) > 101  # which the report of iteration 100 has saved
+    assert iterations_saved(tmp_path) > 101  # the checkpoint that the report of iteration 100 wrote
 
 
 @pytest.mark.slow
-def test_where_something_else_answers_nobody_waits_without_end(tmp_path):
-    """At the address of the parameter server: a server that takes connections, but says nothing at all."""
+def test_a_silent_server_in_place_of_the_parameter_server_blocks_nobody_forever(tmp_path):
+    """At the address of the parameter server, another server accepts connections but sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as says_nothing:
         address = f"127.0.0.1:{says_nothing.getsockname()[1]}"
         command = program(tmp_path, BUILTIN_DIR, "--patience=5")
@@ -414,7 +414,7 @@ def test_where_something_else_answers_nobody_waits_without_end(tmp_path):
 
 @contextlib.contextmanager
 def local_cluster(directory, *options):
-    """`--workers 2`; no process of it is left behind, whatever happens."""
+    """Runs the program with `--workers 2`; kills all processes at the end of the block, whatever happens."""
     command = program(directory, BUILTIN_DIR, "--workers=2", *options)
     environment = {key: value for key, value in os.environ.items() if key != "TF_CONFIG"}
     with subprocess.Popen(
@@ -433,7 +433,7 @@ def local_cluster(directory, *options):
 
 
 def children_of(process):
-    """The processes that `process` has started, by their role."""
+    """The ids of the processes that `process` has started, by role."""
     found = {}
     for directory in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, KeyError):
@@ -471,8 +471,8 @@ def test_all_processes_on_one_machine_end_together(tmp_path, kill, number, statu
 
 
 @pytest.mark.slow
-def test_two_workers_with_50_images_train_to_what_one_machine_does(tmp_path, mnist_dir):
-    """With noise, which differs between the two."""
+def test_two_workers_with_50_images_train_as_well_as_one_machine(tmp_path, mnist_dir):
+    """With noise, which differs between the two workers."""
     with cluster_of(program(tmp_path, mnist_dir, "--batch-size=50", "--iterations=2000"), tmp_path) as processes:
         assert set(processes.wait().values()) == {0}, processes.outputs()
         negative_elbo = float(re.search(r"2000 iterations: (\S+) ", processes.said(("chief", 0)))[1])

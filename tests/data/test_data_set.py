@@ -1,4 +1,4 @@
-"""Data sets of one's own: colour, no labels, scaled and odd arrays, arrays larger than memory."""
+"""Custom data sets: colour images, no labels, scaled and unusual arrays, arrays larger than memory."""
 
 import copy
 import hashlib
@@ -79,7 +79,7 @@ def test_rows_are_those_of_the_batch(labels, look):
     [GREY / 255, (GREY / 255).astype(np.float16), GREY // 128, (GREY // 128).astype(np.int64)],
     ids=["float64", "float16", "uint8", "int64"],
 )
-def test_images_scaled_already_are_warned_about(images):
+def test_images_that_are_already_scaled_are_warned_about(images):
     with pytest.warns(
         UserWarning, match=r"^The brightest pixel of these .* 0 to 255 .* multiply them by 255 first\.$"
     ) as said:
@@ -116,7 +116,7 @@ def test_no_dtype_of_the_same_pixels_changes_a_batch_or_the_fingerprint():
 
 
 def test_the_fingerprint_is_the_one_that_checkpoints_have():
-    """Checkpoints of earlier versions hold the SHA-256 of the pixels as bytes, then that of the classes as bytes."""
+    """Checkpoints of earlier versions hold the SHA-256 of the pixels as bytes followed by the classes as bytes."""
     sha256 = hashlib.sha256()
     for _ in range(3):
         sha256.update(GREY.tobytes() + LABELS.astype(np.uint8).tobytes())

@@ -1,4 +1,4 @@
-"""Downloading, against a server of our own in place of the host."""
+"""Downloads from a local server that replaces the host."""
 
 import gzip
 import hashlib
@@ -22,7 +22,7 @@ FILES = {name: gzip.compress(os.urandom(50_000)) for name in IDX_FILES}
 
 
 class Host(http.server.ThreadingHTTPServer):
-    """Gives `files`; `answers` says how the next requests are answered, "well" after the last of them."""
+    """Serves `files`; `answers` says how to answer the next requests, and "well" is used after the last of them."""
 
     daemon_threads = True
 
@@ -79,7 +79,7 @@ class RefusingProxy(Handler):
 
 @pytest.fixture
 def host(monkeypatch):
-    """The host of MNIST, with other files; it is given up after half a second."""
+    """A host in place of MNIST's, with other files; the timeout is half a second."""
     server = Host()
     monkeypatch.setattr(vae_tf1.data.mnist, "MNIST_URL", server.url)
     monkeypatch.setattr(vae_tf1.data.mnist, "MNIST_SHA256", [hashlib.sha256(d).hexdigest() for d in FILES.values()])
@@ -91,7 +91,7 @@ def host(monkeypatch):
 
 
 def prepare(directory):
-    """The download, with a tensorflow-datasets that has nothing left to do."""
+    """Downloads with a replacement for tensorflow-datasets that does nothing."""
     vae_tf1.data.mnist._fetch(directory)
 
 
@@ -110,7 +110,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("answers", FAILURES)
-def test_after_a_failure_nothing_half_is_there_and_the_next_try_succeeds(host, tmp_path, answers):
+def test_a_failed_download_leaves_nothing_and_the_next_attempt_succeeds(host, tmp_path, answers):
     host.answers, says = list(FAILURES[answers][0]), FAILURES[answers][1]
     with pytest.raises(UnreachableError, match=says) as error:
         prepare(tmp_path)
@@ -121,9 +121,9 @@ def test_after_a_failure_nothing_half_is_there_and_the_next_try_succeeds(host, t
     assert files_in(tmp_path) == FILES
 
 
-def test_a_source_url_of_ones_own(host, tmp_path):
+def test_a_custom_source_url(host, tmp_path):
     digits = Host({name: (vae_tf1.data.mnist.BUILTIN_DIR / name).read_bytes() for name in IDX_FILES})
-    (tmp_path / IDX_FILES[0]).write_bytes(digits.files[IDX_FILES[0]])  # stays as it is
+    (tmp_path / IDX_FILES[0]).write_bytes(digits.files[IDX_FILES[0]])  # stays unchanged
     data = read_data_sets(tmp_path, source_url=digits.url, validation_size=10)
     assert [data_set.num_examples for data_set in data] == [19990, 10, 3000]
     assert {path.name for path in tmp_path.iterdir()} == set(IDX_FILES)
@@ -135,7 +135,7 @@ def test_a_source_url_of_ones_own(host, tmp_path):
 
 
 @pytest.mark.parametrize("answers", [[500], [503, 500], ["redirect"]], ids=str)
-def test_a_moment_of_trouble_and_a_redirect_are_overcome(host, tmp_path, answers):
+def test_transient_failures_and_redirects_are_overcome(host, tmp_path, answers):
     elsewhere = Host()
     host.answers, host.elsewhere = list(answers), elsewhere.url.replace("127.0.0.1", "localhost")
     prepare(tmp_path)
@@ -160,7 +160,7 @@ def test_a_download_goes_through_the_proxy(host, tmp_path, monkeypatch, proxy, s
     monkeypatch.delenv("no_proxy")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.setenv("http_proxy", refusing.url if proxy == "refusing" else "http://127.0.0.1:9")
-    with pytest.raises(UnreachableError, match=says):  # the host itself answers well
+    with pytest.raises(UnreachableError, match=says):  # the host itself would answer
         prepare(tmp_path)
     assert files_in(tmp_path) == {}
     refusing.shutdown()
@@ -198,7 +198,7 @@ def test_several_downloads_to_one_place(host, tmp_path):
 
 @pytest.fixture
 def mnist_of_digits(host, monkeypatch):
-    """The files of the built-in digits, in the place of MNIST's: their host has them, and their checksums are known."""
+    """The files of the built-in digits in place of MNIST's: the host serves them, and their checksums are expected."""
     host.files = {name: (vae_tf1.data.mnist.BUILTIN_DIR / name).read_bytes() for name in IDX_FILES}
     checksums = [hashlib.sha256(content).hexdigest() for content in host.files.values()]
     monkeypatch.setattr(vae_tf1.data.mnist, "MNIST_SHA256", checksums)
@@ -251,7 +251,7 @@ def test_other_data_does_not_complete_mnist(mnist_of_digits, host, tmp_path, mon
     assert files_in(tmp_path / "here") == mnist_of_digits
 
 
-def test_missing_files_of_mnist_that_cannot_be_had(mnist_of_digits, host, tmp_path):
+def test_missing_files_of_mnist_that_cannot_be_downloaded(mnist_of_digits, host, tmp_path):
     put(mnist_of_digits, tmp_path, IDX_FILES[:2])
     host.answers = [404] * 2
     with pytest.warns(UserWarning, match=rf"NOT MNIST: MNIST is not in {tmp_path}, and .*{IDX_FILES[2]} answers 404"):
@@ -284,7 +284,7 @@ def test_maybe_download(host, tmp_path):
 
 
 @pytest.mark.parametrize("source", ["auto", "mnist"])
-def test_what_the_user_reads(host, tmp_path, source):
+def test_a_failed_download_is_explained(host, tmp_path, source):
     host.answers = [404] * 2
     if source == "mnist":
         with pytest.raises(ConnectionError, match=r"answers 404 Not Found; put the four IDX files there by hand\.$"):
@@ -314,7 +314,7 @@ def test_stopped_in_the_middle(host, tmp_path, number):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a shell's background jobs ignore
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs of a shell ignore it
     )
     manual = tmp_path / "downloads" / "manual"
     process.stdout.readline()
@@ -344,7 +344,7 @@ def test_two_processes_at_once_and_then_one_that_may_only_read(mnist_dir, mnist,
     server.server_close()
     for path in [tmp_path, *tmp_path.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
-    monkeypatch.setattr(vae_tf1.data.mnist, "check_writable", None)  # a call would raise, for root too
+    monkeypatch.setattr(vae_tf1.data.mnist, "check_writable", None)  # a call would raise, even for root
     try:
         assert read_data_sets(tmp_path, source="mnist").fingerprint() == mnist.fingerprint()
     finally:

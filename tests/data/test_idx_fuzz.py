@@ -19,7 +19,7 @@ LABELS = np.arange(5, dtype=np.uint8)
 
 
 def declared_by(content: bytes, dimensions: int) -> np.ndarray | None:
-    """The array in an IDX file that is not compressed, or None where it is not one: the format's few lines."""
+    """The array in an uncompressed IDX file, or None if it is not one; an independent reader of the format."""
     if len(content) < 4 + 4 * dimensions or content[:4] != bytes([0, 0, 8, dimensions]):
         return None
     shape = struct.unpack_from(f">{dimensions}I", content, 4)
@@ -30,7 +30,7 @@ def declared_by(content: bytes, dimensions: int) -> np.ndarray | None:
 
 
 def outcome(path: Path, dimensions: int):
-    """What is read, or None after checking that the error is one sentence that names the file."""
+    """The array that is read, or None after checking that the error is one sentence that names the file."""
     try:
         return read_idx(path, dimensions)
     except ValueError as error:
@@ -110,7 +110,7 @@ def mutated(whole: bytes, random: np.random.RandomState) -> bytes:
 
 
 def decompressed(data: bytes) -> bytes | None:
-    """What zlib alone makes of it: the content of all members, or None where one is damaged."""
+    """The content of all members, decompressed with zlib alone, or None if one is damaged."""
     content = b""
     while data:
         member = zlib.decompressobj(31)
@@ -136,10 +136,10 @@ def fuzz(path: Path, files: int, seed: int) -> None:
             continue
         read += 1
         content = decompressed(data)
-        # zlib also refuses damage to parts of the header that say nothing of the content.
+        # zlib also refuses damage to parts of the header that do not affect the content.
         expected = array if content is None else declared_by(content, array.ndim)
         np.testing.assert_array_equal(got, expected, err_msg=repr(data))
-    assert 0 < read < files  # some damage does no harm: to the time of day in gzip's header, say
+    assert 0 < read < files  # some damage is harmless, such as to the timestamp in gzip's header
 
 
 def test_mutated_files(tmp_path):
@@ -166,9 +166,9 @@ def bomb(path: Path, header: bytes, zeros: int) -> None:
     [
         ((12_755_103, 28, 28), 10**6, "refused"),  # 10 GB declared
         ((2**32 - 1, 2**32 - 1, 2**32 - 1), 10, "refused"),
-        ((10, 28, 28), 3 * 10**8, "refused"),  # a bomb behind an honest look
+        ((10, 28, 28), 3 * 10**8, "refused"),  # a decompression bomb with a plausible header
         ((850_000, 28, 28), 10, "refused"),
-        pytest.param((850_000, 28, 28), 850_000 * 784, "read", marks=pytest.mark.slow),  # the largest that is taken
+        pytest.param((850_000, 28, 28), 850_000 * 784, "read", marks=pytest.mark.slow),  # the largest that is accepted
     ],
     ids=["10 GB", "2^96 bytes", "more than declared", "less than declared", "the largest"],
 )
@@ -185,7 +185,7 @@ def test_memory_is_bounded(tmp_path, shape, held, says):
     assert peak < 700e6
 
 
-def test_no_images_are_an_empty_array(tmp_path):
+def test_a_file_without_images_is_an_empty_array(tmp_path):
     path = tmp_path / "none.gz"
     check(path, gzip.compress(idx_bytes(IMAGES[:0])), 3, IMAGES[:0])
     check(path, b"", 3, None)

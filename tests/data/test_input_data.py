@@ -26,7 +26,7 @@ TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = IDX_FILES
 
 @pytest.fixture
 def tiny(tmp_path):
-    """A directory with 12 train images, 4 test images, each of its own grey and label."""
+    """A directory with 12 train images and 4 test images, each with its own grey value and label."""
     for prefix, count in ("train", 12), ("t10k", 4):
         images = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((1, 28, 28), np.uint8)
         images[:, -1, -1] = 200  # images without a pixel above 1 would be warned about
@@ -116,7 +116,7 @@ def test_builtin_digits_look_at_no_directory(monkeypatch):
 
 
 def tf1_batches(images, labels, sizes, random_state):
-    """Batches as TensorFlow 1.15's `DataSet` draws them, from its description: whole arrays are shuffled in place."""
+    """Batches as TensorFlow 1.15's `DataSet` draws them, written from its description: it shuffles whole arrays."""
     count, start = len(images), 0
     order = np.arange(count)
     random_state.shuffle(order)
@@ -134,7 +134,7 @@ def tf1_batches(images, labels, sizes, random_state):
         yield left_images, left_labels
 
 
-def test_next_batch_draws_what_tensorflow_1_drew(tiny):
+def test_next_batch_draws_the_rows_that_tensorflow_1_drew(tiny):
     data = read_tiny(tiny, one_hot=True, seed=3)
     sizes = [3, 3, 3, 3, 10, 1, 10, 7, 2, 1, 1]
     expected = tf1_batches(data.train.images, data.train.labels, sizes, np.random.RandomState(3))
@@ -205,7 +205,7 @@ def test_unseeded_sets_differ(tiny):
     assert len(batches) > 1
 
 
-def test_writing_to_a_batch_leaves_the_data_alone(tiny):
+def test_writing_to_a_batch_does_not_change_the_data(tiny):
     train = read_tiny(tiny).train
     train.next_batch(10)[0][:] = 7
     assert train.images.max() < 1
@@ -217,7 +217,7 @@ def test_batch_size_out_of_range(tiny, batch_size, advice):
         read_tiny(tiny).train.next_batch(batch_size)
 
 
-def test_a_batch_of_none_is_empty_arrays(tiny):
+def test_an_empty_batch_has_empty_arrays(tiny):
     images, labels = read_tiny(tiny, one_hot=True).train.next_batch(0)
     assert images.shape == (0, 784)
     assert labels.shape == (0, 10)
@@ -236,7 +236,7 @@ def test_fake_data(one_hot):
         data.train.next_batch(3)
 
 
-# What is seen can be edited
+# In-place edits
 
 
 def test_images_and_labels_are_in_the_order_of_the_batches(tiny):
@@ -248,7 +248,7 @@ def test_images_and_labels_are_in_the_order_of_the_batches(tiny):
     assert train.images is train.images
 
 
-def test_looking_changes_no_batch(tiny):
+def test_reading_images_changes_no_batch(tiny):
     looked_at, other = read_tiny(tiny, seed=0), read_tiny(tiny, seed=0)
     for size in [3, 4, 5, 10, 10, 1, 9]:
         assert looked_at.train.images.shape == (10, 784)
@@ -273,7 +273,7 @@ def test_edits_reach_the_training_loops_and_the_fingerprint(tiny):
         _ = data.train.black_and_white
 
 
-def test_state_is_that_of_the_rows_whoever_looked(tiny):
+def test_state_does_not_depend_on_which_arrays_have_been_read(tiny):
     first, second = read_tiny(tiny, seed=0), read_tiny(tiny, seed=1)
     first.train.next_batch(3)
     assert first.train.images.shape == (10, 784)
@@ -286,7 +286,7 @@ def test_state_is_that_of_the_rows_whoever_looked(tiny):
     np.testing.assert_array_equal(second.train.images, first.train.images)
 
 
-def test_a_data_set_of_ones_own(tiny):
+def test_a_custom_data_set(tiny):
     images, labels = np.full([6, 28, 28, 1], 255, np.uint8), np.arange(6)
     train = DataSet(images, labels, False, True, tf.float32, True, 3)
     assert train.images.shape == (6, 784)
@@ -310,7 +310,7 @@ def test_a_set_cut_short_by_its_attributes(tiny):
     assert train.part(labels=[2]).num_examples == 1
 
 
-def test_the_graphs_seed_and_numpys_fix_unseeded_batches(tiny, graph):
+def test_the_graphs_seed_and_numpys_determine_unseeded_batches(tiny, graph):
     def batches(numpy_seed=None):
         data = read_tiny(tiny)
         if numpy_seed is not None:
@@ -529,7 +529,7 @@ def test_train_dir_cannot_be_written(tmp_path, monkeypatch):
         read_data_sets(tmp_path / "file" / "below")
 
 
-# Data that is not there
+# Missing data
 
 
 def test_unreachable_host_gives_the_builtin_digits_and_says_so(tmp_path, monkeypatch):
@@ -555,12 +555,12 @@ def test_the_data_directory_of_the_environment_is_read_where_train_dir_has_none(
     monkeypatch.setenv("VAE_TF1_DATA_DIR", str(tiny))
     assert read_data_sets(tmp_path / "MNIST_data", validation_size=2).name == f"IDX files in {tiny}"
     assert not (tmp_path / "MNIST_data").exists()
-    assert read_data_sets(BUILTIN_DIR).train.num_examples == 15000  # what is in train_dir comes first
+    assert read_data_sets(BUILTIN_DIR).train.num_examples == 15000  # train_dir takes precedence
     with pytest.raises(ConnectionError):
         read_data_sets(tmp_path / "fashion", source_url="http://127.0.0.1:9/")
 
 
-def test_host_that_never_answers_is_given_up(monkeypatch):
+def test_a_host_that_never_answers_times_out(monkeypatch):
     monkeypatch.setattr(vae_tf1.data.download, "_REACH_SECONDS", 0.2)
     monkeypatch.setattr("requests.head", lambda *args, **kwargs: time.sleep(60))
     with pytest.raises(vae_tf1.data.download.UnreachableError, match="did not answer within"):

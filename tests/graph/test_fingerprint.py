@@ -63,11 +63,11 @@ def computed_by(build):
     with tf.Graph().as_default():
         vae = build()
         computation = describe_computation(vae.loss, vae.train_step)
-        return json.loads(json.dumps(computation))  # as a checkpoint keeps it
+        return json.loads(json.dumps(computation))  # as a checkpoint stores it
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_is_told_in_words(change):
+def test_a_change_is_described_in_words(change):
     before, after, said = CHANGES[change]
     there = computed_by(before)
     assert describe_difference(there, computed_by(before)) is None
@@ -96,7 +96,7 @@ def test_a_graph_of_another_tensorflow_is_resumed_with_a_warning(tmp_path, monke
         build_and_train(built(decode=tanh_decode), 6, checkpoint_dir=tmp_path)
 
 
-def test_checkpoints_of_an_earlier_version_are_refused_with_a_way_on(tmp_path, monkeypatch):
+def test_checkpoints_of_an_earlier_version_are_refused_with_advice(tmp_path, monkeypatch):
     monkeypatch.setattr(vae_tf1.training.checkpoints, "_FORMAT", None)
     build_and_train(built(), 3, checkpoint_dir=tmp_path)
     monkeypatch.undo()

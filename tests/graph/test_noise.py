@@ -1,4 +1,4 @@
-"""A model's noise is repeated if that is possible, and otherwise named in an error."""
+"""A model's noise is repeated if possible, and otherwise named in an error."""
 
 import numpy as np
 import pytest

@@ -1,8 +1,8 @@
 """Small models as programs of 2017 wrote them; run by record.py under TensorFlow 1.15.5 and by the tests today.
 
-Each takes `tf` and `slim`, and returns the training step, the loss and what is to be fed besides `x` and `y`. Initial
-weights have seeds of their own, but for the first model's: its operations are as many as in TensorFlow 1.15, which is
-what seeds are counted by.
+Each takes `tf` and `slim`, and returns the training step, the loss and the values to feed besides `x` and `y`. Initial
+weights have seeds of their own, except in the first model: its graph has as many operations as in TensorFlow 1.15, and
+seeds are counted by operations.
 """
 
 import hashlib
@@ -77,7 +77,7 @@ MODELS = [perceptron, layers_cnn, lstm, slim_batch_norm]
 
 
 def run(model, tf, slim, data, config=None):
-    """Variables, a hash of their initial values, and 100 losses; then the loss of 500 test images as they are fed."""
+    """Variables, a hash of their initial values, and 100 losses; then the loss of 500 test images."""
     tf.reset_default_graph()
     tf.set_random_seed(1)
     x, y = tf.placeholder(tf.float32, [None, 784]), tf.placeholder(tf.int64, [None])

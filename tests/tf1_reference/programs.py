@@ -1,4 +1,4 @@
-"""Small programs that draw from a `DataSet` and reach into it; run by record.py and by the tests, with NumPy alone."""
+"""Small programs that draw from a `DataSet` and use its attributes; record.py and the tests run them. NumPy only."""
 
 import numpy as np
 
@@ -27,7 +27,7 @@ def program(choose, i):
 
 
 def run(program, new_data_set):
-    """What a program sees. `new_data_set(images, labels, program)` makes the set, with the seeds in force."""
+    """What a program sees. `new_data_set(images, labels, program)` makes the set, with the seeds set."""
     rows = program["rows"]
     images = (np.arange(rows) * 7 % 256).astype(np.uint8).reshape(-1, 1, 1, 1) * np.ones([1, 2, 2, 1], np.uint8)
     data_set = new_data_set(images, np.arange(rows), program)

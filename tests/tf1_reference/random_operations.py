@@ -1,6 +1,6 @@
-"""Which seeds TensorFlow 1.15 gave to the operations of its random functions, where only the graph has a seed.
+"""The seeds that TensorFlow 1.15 gave to the operations of its random functions if only the graph has a seed.
 
-They count the operations that are in the graph, so they depend on what a function makes before it asks for its seed.
+They count the operations in the graph, so they depend on the operations that a function creates before it asks for one.
 `record.py operations` runs this under TensorFlow 1.15.5, and the tests run it today.
 """
 

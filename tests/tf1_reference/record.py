@@ -1,4 +1,4 @@
-"""Runs the original's mathematics under TensorFlow 1.15.5 and records what comes out.
+"""Runs the original's mathematics under TensorFlow 1.15.5 and records the results.
 
 For Python 3.7 with `tensorflow==1.15.5`; it imports nothing of vae_tf1. README.md has the commands.
 
@@ -107,7 +107,7 @@ def test_terms(sess, vae, images):
 
 
 def on_ten_images(sess, vae, images):
-    """What the weights give for the first ten test images, with epsilon = 0; then five steps on the first hundred."""
+    """The model's values for the first ten test images, with epsilon = 0; then five steps on the first hundred."""
     ten, hundred = binarize(images[:10]), binarize(images[:100])
     names = ["mu_logvar", "kl_divergence", "reconstruction"]
     values = sess.run([vae[name] for name in names], {vae["x"]: ten, vae["epsilon"]: np.zeros([10, 64])})
@@ -221,7 +221,7 @@ def models(data_dir):
 
 
 def numerics():
-    """What extreme values give: the loss in nats, and which gradients are not finite numbers."""
+    """The results for extreme values: the loss in nats, and which gradients are not finite."""
     vae = build(0)
     weights = tf.trainable_variables()
     x_logits, mu_logvar = vae["x_logits"], vae["mu_logvar"]

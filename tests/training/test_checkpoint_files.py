@@ -1,4 +1,4 @@
-"""Nothing in a checkpoint directory is lost or believed: other people's files, damaged checkpoints, hostile ones."""
+"""Checkpoint directories with foreign files, damaged checkpoints and hostile ones: nothing is lost, nothing trusted."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def build_small():
 
 
 def run(directory, iterations, **options):
-    """With checkpoints after 1, 6, 11, 16, ... iterations, and at the end."""
+    """Trains with checkpoints after 1, 6, 11, 16, ... iterations, and at the end."""
     return build_and_train(build_small, iterations, report_every=5, checkpoint_dir=directory, **options)
 
 
@@ -33,7 +33,7 @@ def damage(path):
 
 
 def rewrite(path, **changes):
-    """Writes `training.npz` again, with changed arrays, and the JSON that is changed in place by a function."""
+    """Rewrites `training.npz` with changed arrays, and with its JSON changed in place by a function."""
     arrays = dict(np.load(path / "training.npz"))
     document = json.loads(str(arrays.pop("json")))
     change = changes.pop("json", lambda document: None)
@@ -41,10 +41,10 @@ def rewrite(path, **changes):
     np.savez(path / "training.npz", json=json.dumps(document if changed is None else changed), **{**arrays, **changes})
 
 
-# What is kept
+# Files that are kept
 
 
-def test_a_backup_put_back_beside_damaged_checkpoints_is_kept_and_so_is_what_is_trained_from_it(tmp_path):
+def test_a_restored_backup_and_checkpoints_trained_from_it_are_kept_beside_damaged_ones(tmp_path):
     run(tmp_path / "run", 6)
     shutil.copytree(tmp_path / "run" / "iterations-6", tmp_path / "backup")
     run(tmp_path / "run", 20)
@@ -72,7 +72,7 @@ def test_three_whole_checkpoints_are_kept_whatever_is_damaged(tmp_path):
     assert visible(tmp_path) == {"checkpoint", "iterations-16", "iterations-20", "iterations-21"}
 
 
-def test_other_peoples_files_are_left_alone(tmp_path):
+def test_foreign_files_are_left_alone(tmp_path):
     foreign = [
         "unfinished/thesis.tex",
         ".iterations-3.unfinished/a",
@@ -93,7 +93,7 @@ def test_other_peoples_files_are_left_alone(tmp_path):
     assert not (tmp_path / "iterations-11").exists()
 
 
-def test_what_a_killed_process_leaves_behind_is_deleted_by_the_next(tmp_path):
+def test_leftovers_of_a_killed_process_are_deleted_by_the_next(tmp_path):
     leftover = tmp_path / ".iterations-5.0123456789abcdef"
     leftover.mkdir()
     (leftover / "model.ckpt.index").touch()
@@ -124,7 +124,7 @@ def test_directories_whose_names_are_patterns(tmp_path, name):
         assert_same(variables, expected)
 
 
-# What is not believed
+# Contents that are not trusted
 
 
 def deflate(path):
@@ -191,7 +191,7 @@ def three_iterations(tmp_path_factory):
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_hostile_checkpoints_are_damaged_ones(tmp_path, three_iterations, case):
+def test_hostile_checkpoints_count_as_damaged(tmp_path, three_iterations, case):
     change, said = HOSTILE[case]
     directory = tmp_path / "run"
     shutil.copytree(three_iterations, directory)
@@ -201,14 +201,14 @@ def test_hostile_checkpoints_are_damaged_ones(tmp_path, three_iterations, case):
     assert past_reports(directory) == []
 
 
-def test_deep_json_is_damage(tmp_path, three_iterations):
+def test_deeply_nested_json_counts_as_damage(tmp_path, three_iterations):
     shutil.copytree(three_iterations, tmp_path / "run")
     np.savez(tmp_path / "run" / "iterations-3" / "training.npz", json="[" * 10**6)
     with pytest.raises(ValueError, match="iterations-3 is damaged"):
         vae_tf1.training.checkpoints.read_newest(tmp_path / "run")
 
 
-def test_weights_that_only_have_the_right_checksum_are_one_sentence(tmp_path, three_iterations):
+def test_unreadable_weights_with_the_right_checksum_raise_one_sentence(tmp_path, three_iterations):
     path = tmp_path / "run" / "iterations-3"
     shutil.copytree(three_iterations, tmp_path / "run")
     damage(path)
@@ -231,7 +231,7 @@ def test_an_initial_checkpoint_that_is_a_pipe_is_refused(tmp_path, three_iterati
 
 
 @pytest.mark.parametrize("name", ["train_order", "train_position", "validation_generator"])
-def test_a_state_of_the_data_that_cannot_be_is_refused(tmp_path, three_iterations, name):
+def test_an_impossible_state_of_the_data_is_refused(tmp_path, three_iterations, name):
     path = tmp_path / "run" / "iterations-3"
     shutil.copytree(three_iterations, tmp_path / "run")
     arrays = dict(np.load(path / "training.npz"))
@@ -258,7 +258,9 @@ def test_the_same_model_is_resumed_with_and_without_the_shapes_of_tensorflow_2(t
     state = tmp_path / "iterations-6" / "training.npz"
     assert "(None, 784)" in str(np.load(state)["json"])
     arrays = dict(np.load(state))
-    text = str(arrays.pop("json")).replace("(None, 784)", "(?, 784)")  # as earlier versions wrote it in such programs
+    text = str(arrays.pop("json")).replace(
+        "(None, 784)", "(?, 784)"
+    )  # as earlier versions wrote it after `tf.disable_v2_behavior()`
     np.savez(state, json=text, **arrays)
     tf.disable_v2_tensorshape()
     try:
@@ -279,7 +281,7 @@ def test_a_run_of_this_process_that_has_not_ended_is_named(tmp_path):
     assert len(run(tmp_path, 30)[0]) == 5
 
 
-def test_a_loop_that_failed_in_a_cycle_of_garbage_holds_nothing(tmp_path):
+def test_a_failed_loop_in_a_reference_cycle_does_not_hold_the_lock(tmp_path):
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = build_small()
 
@@ -293,8 +295,8 @@ def test_a_loop_that_failed_in_a_cycle_of_garbage_holds_nothing(tmp_path):
         assert len(run(tmp_path, 30)[0]) == 5
 
 
-def test_zip_files_are_as_long_as_what_is_in_them(three_iterations):
-    """What `deflate` relies on."""
+def test_zip_files_are_longer_than_their_contents(three_iterations):
+    """The check against compressed files relies on this."""
     path = three_iterations / "iterations-3" / "training.npz"
     with zipfile.ZipFile(path) as archive:
         assert sum(entry.file_size for entry in archive.infolist()) < path.stat().st_size

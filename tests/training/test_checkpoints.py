@@ -1,4 +1,4 @@
-"""Training that is stopped, killed or disturbed ends with the weights, to the bit, of training that is not."""
+"""Training that is stopped, killed or disturbed ends with the weights of undisturbed training, bit for bit."""
 
 import json
 import multiprocessing
@@ -30,7 +30,7 @@ def run(directory, iterations=30, *, seed=0, **options):
 
 @pytest.fixture(scope="module")
 def whole():
-    """Reports and variables of a run of 30 iterations that nothing stopped."""
+    """Reports and variables of an uninterrupted run of 30 iterations."""
     return run(None)
 
 
@@ -54,15 +54,15 @@ def test_left_and_resumed_at_every_report(tmp_path, whole):
         np.testing.assert_array_equal(report.reconstructions, expected.reconstructions)
 
 
-def test_going_on_past_the_end_between_two_reports(tmp_path, whole):
+def test_resuming_with_more_iterations_between_two_reports(tmp_path, whole):
     run(tmp_path, 10)
     run(tmp_path, 19)
     reports, variables = run(tmp_path, 30)
     assert_same(variables, whole[1])
-    assert reports[0][:4] == whole[0][3][:4]  # its means take in iterations 15 to 18, of the run before
+    assert reports[0][:4] == whole[0][3][:4]  # its means include iterations 15 to 18, of the previous run
 
 
-def test_evaluating_meanwhile_changes_nothing(whole):
+def test_evaluating_between_reports_changes_nothing(whole):
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae, data = build_vae(seed=0), seeded_digits()
         for _ in train(session, vae, data, 30, 20, 7):
@@ -158,7 +158,7 @@ def test_checkpoints_are_written_as_often_as_asked(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["plain", "compiled"])
-def test_what_a_crash_between_checkpoints_loses_is_repeated(tmp_path, monkeypatch, compiled):
+def test_iterations_lost_in_a_crash_are_repeated(tmp_path, monkeypatch, compiled):
     kwargs = {"compiled": compiled, "checkpoint_every": 11}
     whole = run(tmp_path / "whole", **kwargs)
     original = vae_tf1.training.run.Run.step
@@ -224,7 +224,7 @@ def test_an_interrupt_saves_after_the_iteration_and_is_raised(tmp_path, whole, m
 
 
 def live(directory, started, iterations):
-    """A life of the run that is killed again and again."""
+    """One process of the run that is killed again and again."""
     kwargs = {"batch_size": 100, "report_every": 100}
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = build_vae(seed=0)
@@ -279,7 +279,7 @@ FAULTS = ["truncated", "changed", "missing"]
         for j, fault in enumerate(FAULTS)
     ],
 )
-def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(tmp_path, whole, file, fault):
+def test_a_damaged_newest_checkpoint_is_skipped_with_a_warning(tmp_path, whole, file, fault):
     run(tmp_path, 20)
     path = newest(tmp_path) / file
     content = path.read_bytes()
@@ -294,7 +294,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(tmp_path, who
     assert_same(run(tmp_path, 30)[1], whole[1])
 
 
-def test_no_whole_checkpoint_is_an_error_and_not_a_new_start(tmp_path):
+def test_damaged_checkpoints_alone_are_an_error_rather_than_a_new_start(tmp_path):
     run(tmp_path, 3)
     for path in tmp_path.glob("iterations-*"):
         (path / "model.ckpt.index").unlink()
@@ -360,7 +360,7 @@ def test_checkpoint_dir_that_cannot_be_made(tmp_path):
 
 
 def fill_disk_and_train(directory):
-    """In a process of its own: no file may grow past 1 MB, as if the disk were full."""
+    """Trains in a new process in which no file may exceed 1 MB, as if the disk were full."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
     try:
@@ -369,7 +369,7 @@ def fill_disk_and_train(directory):
         (directory / "error").write_text(str(error))
 
 
-def test_a_full_disk_is_named_and_the_checkpoint_before_is_whole(tmp_path, whole):
+def test_a_full_disk_is_named_and_the_previous_checkpoint_is_whole(tmp_path, whole):
     run(tmp_path, 10)
     process = multiprocessing.get_context("forkserver").Process(target=fill_disk_and_train, args=(tmp_path,))
     process.start()
@@ -396,7 +396,7 @@ def test_a_lost_directory_is_named(tmp_path, monkeypatch):
         run(directory)
 
 
-# Other people's checkpoints
+# Foreign checkpoints
 
 
 def start_from(path) -> dict:
@@ -407,14 +407,14 @@ def start_from(path) -> dict:
         return session.run({variable.op.name: variable for variable in tf.global_variables()})
 
 
-def test_a_checkpoint_of_tensorflow_1_is_a_start():
+def test_training_starts_from_a_checkpoint_of_tensorflow_1():
     path = str(RECORDS / "digits_seed1.ckpt")
     variables = start_from(path)
     for name, value in variables.items():
         np.testing.assert_array_equal(value, tf.train.load_variable(path, name))
 
 
-def test_weights_alone_are_a_start(tmp_path):
+def test_training_starts_from_weights_alone(tmp_path):
     with tf.Graph().as_default(), tf.Session() as session:
         build_vae(seed=5)
         session.run(tf.global_variables_initializer())
@@ -427,7 +427,7 @@ def test_weights_alone_are_a_start(tmp_path):
             np.testing.assert_array_equal(value, tf.train.load_variable(path, name))
 
 
-def test_the_directory_goes_before_the_initial_checkpoint(tmp_path, whole):
+def test_checkpoint_dir_takes_precedence_over_the_initial_checkpoint(tmp_path, whole):
     run(tmp_path, 10)
     _, variables = run(tmp_path, initial_checkpoint=str(RECORDS / "digits_seed1.ckpt"))
     assert_same(variables, whole[1])
@@ -440,7 +440,7 @@ def test_an_initial_checkpoint_is_found_by_its_directory_and_index_too(tmp_path)
 
 
 class Spy:
-    """Notes, in a file, that it was unpickled."""
+    """Writes a file when it is unpickled."""
 
     def __init__(self, note):
         self.note = note
@@ -471,7 +471,7 @@ def test_a_checkpoint_does_not_lead_out_of_its_directory(tmp_path):
         run(tmp_path / "run")
 
 
-def test_a_directory_that_is_deleted_meanwhile_is_made_again(tmp_path, whole):
+def test_a_directory_that_is_deleted_during_training_is_created_again(tmp_path, whole):
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = build_vae(seed=0)
         data = seeded_digits()

@@ -19,7 +19,7 @@ def vae(graph):
     return build_vae(seed=0)
 
 
-def test_reports_are_at_the_iterations_and_of_the_images_of_the_plain_loop(vae):
+def test_reports_have_the_iterations_and_images_of_the_plain_loop(vae):
     options = {"iterations": 2 * CHUNK + 5, "report_every": CHUNK // 2 + 1}
     compiled, _ = train_compiled(vae, **options)
     plain, _ = train_compiled(vae, **options, compiled=False)
@@ -30,13 +30,13 @@ def test_reports_are_at_the_iterations_and_of_the_images_of_the_plain_loop(vae):
         assert report.loss == pytest.approx(report.reconstruction + report.kl_divergence, rel=1e-5)
 
 
-def test_steps_are_those_of_the_graph_fed_with_the_same_noise(vae, digits):
-    """Three steps of the compiled program, and of `train_step` with the program's noise in place of epsilon."""
+def test_steps_equal_those_of_the_graph_fed_with_the_same_noise(vae, digits):
+    """Compares three steps of the compiled program with `train_step`, fed with the program's noise as epsilon."""
     images = digits.train.black_and_white
     rows = np.arange(300).reshape(3, 100)
     epsilon = random_operations([vae.loss])[0].outputs[0]
     seed = epsilon.op.get_attr("seed") + (epsilon.op.get_attr("seed2") << 32)
-    # Fed, because outside XLA, where constants are folded, the same seeds give other noise.
+    # The noise is fed, because outside XLA, where constants are folded, the same seeds give other noise.
     seeds = tf.placeholder(tf.int64, [2])
     noise = tf.function(tf.random.stateless_normal, jit_compile=True, autograph=False)([100, 64], seeds, alg="philox")
     with tf.Session(config=session_config()) as session:
@@ -51,12 +51,12 @@ def test_steps_are_those_of_the_graph_fed_with_the_same_noise(vae, digits):
             *terms, _ = session.run(fetches, {vae.x: images[rows[i]], epsilon: eps})
             np.testing.assert_allclose(losses[i], [term.mean() for term in terms], rtol=1e-5)
         for value, expected in zip(got, session.run(tf.trainable_variables())):
-            # Adam's first steps go by the whole rate, 1e-3, also where a gradient is zero but for rounding.
+            # Adam's first steps have the size of the learning rate, 1e-3, even where a gradient is mere rounding.
             assert np.mean(np.abs(value - expected) > 1e-5) < 0.01
 
 
 @pytest.mark.slow
-def test_runs_repeat_to_the_bit_however_they_are_cut(vae):
+def test_runs_are_bit_identical_however_they_are_divided(vae):
     _, expected = train_compiled(vae, iterations=250)
     _, again = train_compiled(vae, iterations=250)
     _, cut_otherwise = train_compiled(vae, iterations=250, report_every=70)
@@ -64,7 +64,7 @@ def test_runs_repeat_to_the_bit_however_they_are_cut(vae):
     assert_same(cut_otherwise, expected)
 
 
-def test_stopped_runs_end_as_whole_ones(vae, tmp_path):
+def test_stopped_runs_end_like_uninterrupted_ones(vae, tmp_path):
     _, expected = train_compiled(vae, iterations=250, report_every=100)
     with tf.Session(config=session_config(compiled=True)) as session:
         reports = train(session, vae, seeded_digits(), 250, report_every=100, checkpoint_dir=tmp_path, compiled=True)
@@ -77,7 +77,7 @@ def test_stopped_runs_end_as_whole_ones(vae, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", [True, False], ids=["compiled first", "plain first"])
-def test_each_loop_goes_on_where_the_other_stopped(vae, tmp_path, first):
+def test_each_loop_resumes_where_the_other_stopped(vae, tmp_path, first):
     options = {"report_every": 50, "checkpoint_dir": tmp_path}
     before, _ = train_compiled(vae, iterations=120, compiled=first, **options)
     after, _ = train_compiled(vae, iterations=240, compiled=not first, **options)
@@ -88,8 +88,8 @@ def test_each_loop_goes_on_where_the_other_stopped(vae, tmp_path, first):
         assert report.loss == pytest.approx(expected.loss, rel=0.03)
 
 
-def test_noise_follows_from_the_seed(digits):
-    """The first loss of equal weights and images, which differ in noise alone."""
+def test_noise_depends_on_the_seed_alone(digits):
+    """First losses with equal weights and images, which can differ in their noise only."""
     images = digits.train.black_and_white
 
     def first_loss(seed):
@@ -130,7 +130,7 @@ def test_loss_that_is_not_finite_names_the_iteration(vae):
             next(reports)
 
 
-def test_variables_that_xla_does_not_take(graph, digits):
+def test_reference_variables_are_refused(graph, digits):
     vae = from_pieces(resource_variables=False)
     with tf.Session(config=session_config(compiled=True)) as session:
         with pytest.raises(ValueError, match=r"weights is not a resource variable, which train\(compiled=True\) needs"):

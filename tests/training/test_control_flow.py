@@ -1,4 +1,4 @@
-"""Conditionals and loops in a model, and graphs that training leaves as they are."""
+"""Conditionals and loops in a model, and graphs that training leaves unchanged."""
 
 import warnings
 
@@ -30,7 +30,7 @@ def repeated(z):
 
 
 @pytest.mark.parametrize("change", [flip, chosen, repeated])
-def test_control_flow_compiles_and_trains_what_the_plain_loop_does(change):
+def test_control_flow_compiles_and_trains_like_the_plain_loop(change):
     losses = []
     for compiled in False, True:
         with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
@@ -41,7 +41,7 @@ def test_control_flow_compiles_and_trains_what_the_plain_loop_does(change):
     assert losses[1] == pytest.approx(losses[0], rel=0.03)
 
 
-def test_a_conditional_that_xla_cannot_differentiate_gets_a_sentence(graph):
+def test_a_conditional_that_xla_cannot_differentiate_raises_one_sentence(graph):
     vae = build_vae(decode=lambda z: decode(nested(z)), hidden_units=16)
     with tf.Session(config=session_config()) as session:
         with pytest.raises(ValueError, match=r"XLA cannot compile this model .*use tf\.where instead"):
@@ -63,7 +63,7 @@ def test_a_learning_rate_in_pieces_compiles():
 
 
 @pytest.mark.filterwarnings("ignore:The initial value of .* has a seed of its own")
-def test_a_dynamic_rnn_that_xla_cannot_compile_gets_a_sentence():
+def test_a_dynamic_rnn_that_xla_cannot_compile_raises_one_sentence():
     def encoder(x):
         rows = tf.reshape(x, [-1, 28, 28])
         cell = basic_cell(8)
@@ -105,7 +105,7 @@ def test_a_loss_that_is_not_finite_names_the_learning_rate(graph):
 
 @pytest.mark.parametrize("predicate", ["a default", "not a default", "a condition in the branch"])
 def test_a_switch_that_keeps_its_default_compiles_as_the_branch_it_takes(predicate):
-    """The moving averages of the encoder's batch normalization, which no noise reaches before the second iteration."""
+    """Compares moving averages of the encoder's batch normalization, which no noise reaches in the first iteration."""
 
     def encoder(x):
         is_training = tf.placeholder_with_default(predicate != "not a default", [])

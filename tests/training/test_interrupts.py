@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment, and pressed again, loses nothing."""
+"""Ctrl-C loses nothing, at any moment and when pressed again."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ PACKAGE = os.path.dirname(vae_tf1.__file__)
 
 
 class InterruptAtLine:
-    """Presses Ctrl-C before the nth line that runs in some files of the package."""
+    """Sends Ctrl-C before the nth line that runs in some files of the package."""
 
     def __init__(self, files, n):
         self._files, self._n, self.lines = {os.path.join(PACKAGE, file) for file in files}, n, 0
@@ -40,11 +40,11 @@ class InterruptAtLine:
 
 
 def raise_at_once(*_):
-    """A handler of the caller's own, which `defer` leaves alone."""
+    """A handler of the caller, which `defer` leaves in place."""
     raise KeyboardInterrupt
 
 
-def test_a_second_interrupt_does_not_break_off_the_save(tmp_path, monkeypatch):
+def test_a_second_interrupt_does_not_abort_the_save(tmp_path, monkeypatch):
     def press():
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -79,7 +79,7 @@ def test_a_second_interrupt_does_not_break_off_the_save(tmp_path, monkeypatch):
 
 
 def sweep(part, number, interrupted, handler, monkeypatch):
-    """Calls `interrupted(i)` with an interrupt at line 1, 1 + step, ... of all that run, for one of `number` parts."""
+    """Calls `interrupted(i)` with an interrupt at lines 1, 1 + step, ... of all that run, for one of `number` parts."""
     files = ["_files.py", "saved_model.py", *(f"training/{name}.py" for name in ("checkpoints", "loop", "interrupts"))]
     before = signal.signal(signal.SIGINT, handler)
     try:
@@ -106,7 +106,9 @@ HANDLERS = pytest.mark.parametrize("handler", [signal.default_int_handler, raise
 )
 def test_an_interrupt_at_any_line_of_saving_loses_nothing(tmp_path, monkeypatch, handler, part, number):
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
-        vae = build_vae(hidden_units=4, latent_dimensions=2)  # unseeded, so that a session can resume from its past
+        vae = build_vae(
+            hidden_units=4, latent_dimensions=2
+        )  # unseeded, so that a session can resume from an earlier state
         data = seeded_digits()
         told = {}
 

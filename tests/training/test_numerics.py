@@ -1,4 +1,4 @@
-"""Extreme values: what TensorFlow 1.15.5 made of them is in `tf1_reference/numerics.json`."""
+"""Extreme values, compared with what TensorFlow 1.15.5 did with them: `tf1_reference/numerics.json`."""
 
 import json
 import re
@@ -17,7 +17,7 @@ NOISE = np.tile([-1.0, 1.0], 64).reshape(2, 64)
 
 
 def feed_of(case, vae):
-    """What `record.py` feeds in a case."""
+    """The values that `record.py` feeds in a case."""
     feed = {vae.x: WHITE if "white" in case else BLACK}
     if match := re.fullmatch(r"log-variances of (\S+)", case):
         feed[vae.mu_logvar] = np.concatenate([np.zeros([2, 64]), np.full([2, 64], float(match[1]))], axis=1)
@@ -28,7 +28,7 @@ def feed_of(case, vae):
 
 @pytest.fixture(scope="module")
 def compute():
-    """The loss and its gradients, by name, in a case."""
+    """The loss and its gradients in a case, by name."""
     with tf.Graph().as_default() as graph, tf.Session(config=session_config()) as session:
         vae = build_vae(seed=0)
         session.run(tf.global_variables_initializer())
@@ -53,7 +53,7 @@ def test_losses_and_finite_gradients_are_those_of_tensorflow_1(compute, case):
     [88, *(pytest.param(logvar, marks=pytest.mark.slow) for logvar in (-120, -104, -88, -50, 50, 80, 1000, np.inf))],
 )
 def test_training_stays_finite_or_stops_and_says_where(tmp_path, logvar, compiled):
-    """From a checkpoint of three good iterations on, with an encoder that gives such log-variances."""
+    """Continues from a checkpoint of three good iterations, with an encoder that returns such log-variances."""
     data = seeded_digits()
     options = {"checkpoint_dir": tmp_path, "report_every": 2, "compiled": compiled}
     with tf.Graph().as_default(), tf.Session(config=session_config(compiled=compiled)) as session:

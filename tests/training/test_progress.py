@@ -1,4 +1,4 @@
-"""A progress bar, a line on stdout and TensorBoard's files are side matters: training goes on without them."""
+"""Training continues if the progress bar, stdout or TensorBoard's files can't be written."""
 
 import errno
 import functools
@@ -48,7 +48,7 @@ STREAMS = {
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_training_goes_on_without_stderr_and_stdout(tmp_path, monkeypatch, stream):
+def test_training_continues_without_stderr_and_stdout(tmp_path, monkeypatch, stream):
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = build_vae(hidden_units=4, latent_dimensions=2)
@@ -71,7 +71,7 @@ with tf.Graph().as_default(), tf.Session() as session:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
-def test_a_program_trains_to_the_end_on_a_full_disk_of_messages(tmp_path):
+def test_a_program_trains_to_the_end_when_its_messages_cannot_be_written(tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"}
     with open("/dev/full", "w") as full:
         subprocess.run([sys.executable, "-c", PROGRAM], cwd=tmp_path, stderr=full, env=environment)

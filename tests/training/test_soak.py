@@ -1,4 +1,4 @@
-"""A run ten times as long as the notebook's: nothing grows, nothing slows down."""
+"""A run ten times as long as the notebook's: memory does not grow, and speed does not drop."""
 
 import itertools
 import json
@@ -40,7 +40,7 @@ def test_a_long_run_grows_no_memory_opens_no_files_and_keeps_its_speed(tmp_path,
     memory, files = ([sample[what] for sample in samples] for what in ("memory", "files"))
     assert max(memory[1:]) - memory[1] < 50, memory
     assert max(files[1:]) == files[1], files
-    # Processor time, because a machine's other work is not this run's; the first report is that of compiling.
+    # Processor time, so that other work of the machine does not count; the first report includes compiling.
     times = [after["processor"] - before["processor"] for before, after in itertools.pairwise(samples[1:])]
     start, end = (sorted(part)[len(part) // 2] for part in (times[:50], times[-50:]))
     print(

@@ -39,13 +39,13 @@ def test_a_log_dir_that_is_a_file(tmp_path):
         write_summaries(tmp_path / "file", 1)
 
 
-def test_a_resumed_run_goes_on_in_the_same_curves(tmp_path):
+def test_a_resumed_run_continues_the_same_curves(tmp_path):
     write_summaries(tmp_path / "logs", 6, checkpoint_dir=tmp_path / "checkpoints")
     write_summaries(tmp_path / "logs", 11, checkpoint_dir=tmp_path / "checkpoints")
     assert [event.step for event in read(tmp_path / "logs").Scalars("loss")] == [0, 5, 10]
 
 
-def test_a_run_that_starts_again_supersedes_its_curves(tmp_path):
+def test_a_restarted_run_supersedes_its_curves(tmp_path):
     kwargs = {"checkpoint_dir": tmp_path / "checkpoints", "checkpoint_every": 100}
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = build_vae(seed=0)

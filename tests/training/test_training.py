@@ -89,7 +89,7 @@ def test_training_lowers_the_loss_of_built_in_digits(session, vae, data):
     assert vae_tf1.evaluate(session, vae, data.test.images).negative_elbo < 180
 
 
-def test_trained_variables_are_trained_on(session, vae, data):
+def test_trained_variables_are_trained_further(session, vae, data):
     list(train(session, vae, data, iterations=3))
     before = session.run(tf.trainable_variables())
     list(train(session, vae, data, iterations=0))
@@ -97,7 +97,7 @@ def test_trained_variables_are_trained_on(session, vae, data):
         np.testing.assert_array_equal(value, expected)
 
 
-def test_zero_iterations_report_nothing_but_initialize(session, vae, data):
+def test_zero_iterations_initialize_and_report_nothing(session, vae, data):
     assert list(train(session, vae, data, iterations=0)) == []
     assert session.run(tf.report_uninitialized_variables()).size == 0
 
@@ -122,7 +122,7 @@ def test_arguments_out_of_range(session, vae, data, wrong):
         train(session, vae, data, **wrong)
 
 
-def test_a_cadence_of_checkpoints_without_a_directory(session, vae, data):
+def test_checkpoint_every_needs_a_directory(session, vae, data):
     with pytest.raises(ValueError, match="checkpoint_every is 10, but checkpoint_dir is None; pass a directory"):
         train(session, vae, data, checkpoint_every=10)
 
@@ -153,7 +153,7 @@ def test_progress_is_shown_on_stderr_and_stdout_is_the_callers(session, vae, dat
     assert "12/12" in shown.err
 
 
-def test_a_seed_that_does_not_reach_the_initial_weights_is_said(graph):
+def test_initial_weights_that_ignore_the_seed_are_warned_about(graph):
     """Layers of tf_keras draw their initial weights with a seed of their own."""
     tf.set_random_seed(0)
 
@@ -226,7 +226,7 @@ def test_a_session_that_is_closed_too_early_is_named(vae, data, tmp_path):
         next(reports)
 
 
-def test_images_mapped_from_a_file_train_as_those_in_memory_do(tmp_path):
+def test_images_mapped_from_a_file_train_like_those_in_memory(tmp_path):
     images = np.random.RandomState(0).randint(0, 256, [60, 28, 28]).astype(np.uint8)
     np.save(tmp_path / "images.npy", images)
     weights = []

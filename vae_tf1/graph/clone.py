@@ -24,8 +24,8 @@ def rebuild(elements: Sequence[Element], sources: Sources, name: str, *, for_xla
         elements: tensors or operations of one graph.
         sources: pairs of a tensor upstream of `elements` and the tensor of the default graph that replaces it.
         name: scope of the new operations.
-        for_xla: keep conditionals and loops whole, as XLA requires; otherwise TensorFlow lowers them to switches. Where
-            the predicate of a conditional is constant, only the branch that is taken is built.
+        for_xla: keep conditionals and loops whole, as XLA requires; otherwise TensorFlow lowers them to switches.
+            If the predicate of a conditional is constant, only the branch that is taken is built.
 
     Returns:
         The same tensors and operations, in the default graph.

@@ -1,7 +1,7 @@
 """Conditionals whose predicate is constant, such as the default of an `is_training` placeholder.
 
-TensorFlow passes values from a branch to its gradient in Optionals, which XLA cannot compile. Where it is known which
-branch is taken, that branch replaces the conditional, and no Optional is needed.
+TensorFlow passes values from a branch to its gradient in Optionals, which XLA cannot compile. If the branch that is
+taken is known, it replaces the conditional, and no Optional is needed.
 """
 
 from collections.abc import Collection
@@ -15,11 +15,11 @@ _CONDITIONALS = ("If", "StatelessIf")
 
 
 def static_predicates(operations: Collection[tf.Operation], fed: Collection[str]) -> dict[str, bool]:
-    """The conditionals among `operations` whose predicate is constant, and its value.
+    """The names of the conditionals among `operations` whose predicate is constant, and the value of the predicate.
 
     Args:
-        operations: of one graph.
-        fed: names of the tensors that take other values than their defaults.
+        operations: operations of one graph.
+        fed: names of the tensors whose values are replaced.
     """
     values = {each.name: _static_value(each.inputs[0], fed) for each in operations if each.type in _CONDITIONALS}
     return {name: value for name, value in values.items() if value is not None}
@@ -41,11 +41,11 @@ def take_branches(graph_def: tf.GraphDef, predicates: dict[str, bool]) -> dict[s
     """Replaces conditionals of `graph_def` by the operations of the branch that is taken.
 
     Args:
-        graph_def: is changed.
+        graph_def: changed in place.
         predicates: from `static_predicates`.
 
     Returns:
-        For each output of the conditionals, by its name, the name of the tensor that takes its place.
+        For each output of the conditionals, by name, the name of the tensor that replaces it.
     """
     functions = {function.signature.name: function for function in graph_def.library.function}
     nodes: list[NodeDef] = []
@@ -57,7 +57,7 @@ def take_branches(graph_def: tf.GraphDef, predicates: dict[str, bool]) -> dict[s
         branch = node.attr["then_branch" if predicates[node.name] else "else_branch"].func.name
         inlined, results = _inline(node, functions[branch])
         replaced |= {f"{node.name}:{k}": result for k, result in enumerate(results)}
-        # Whoever waited for the conditional waits for all of its branch.
+        # Operations that waited for the conditional wait for the whole branch.
         awaited = [f"^{each.name}" for each in inlined if not each.op.startswith("Optional")]
         nodes += [*inlined, NodeDef(name=node.name, op="NoOp", input=awaited)]
     nodes = _without_optionals(nodes, replaced)
@@ -96,7 +96,7 @@ def _inline(conditional: NodeDef, branch: FunctionDef) -> tuple[list[NodeDef], l
 
 
 def _output_positions(node: NodeDef) -> dict[str, int]:
-    """Where each named output of an operation begins among its tensors."""
+    """The position of the first tensor of each named output of an operation."""
     positions, position = {}, 0
     for output in op_def_registry.get(node.op).output_arg:
         positions[output.name] = position
@@ -110,7 +110,7 @@ def _output_positions(node: NodeDef) -> dict[str, int]:
 
 
 def _without_optionals(nodes: list[NodeDef], replaced: dict[str, str]) -> list[NodeDef]:
-    """Has those that unpack an Optional take what was packed into it."""
+    """Removes Optionals: operations that unpack one take the packed values directly."""
     packed = {f"{node.name}:0": node for node in nodes if node.op == "OptionalFromValue"}
     unpacked = set()
     for node in nodes:
