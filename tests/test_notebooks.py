@@ -231,7 +231,7 @@ def test_priors(tmp_path):
     assert errors_of(notebook) == []
     assert_clean(notebook)
     table = printed(notebook).split("CPU seconds\n")[1].splitlines()
-    assert len(table) == 6
+    assert [line[:3] for line in table[:6]] == ["(a)", "(b)", "(c)", "(d)", "(e)", "(e)"]
     assert len(outputs(notebook, "image/png")) == 2
 
 
