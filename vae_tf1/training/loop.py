@@ -126,7 +126,6 @@ def training_loop(run: Run, iterations: int, report_every: int, files: RunFiles)
             store = _Store(directory, run)
         if store is None or not store.restore(iterations):
             run.initialize(files.initial_checkpoint)
-        run.begin()
         if files.log_dir is not None:
             summaries = SummaryWriter(files.log_dir, run.sess.graph, run.done, run.data.train.image_shape)
             stack.enter_context(contextlib.closing(summaries))

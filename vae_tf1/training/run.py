@@ -98,9 +98,6 @@ class Run:
         if initial_checkpoint is not None:
             restore_initial(self.sess, self.variables, str(initial_checkpoint))
 
-    def begin(self) -> None:
-        """Does nothing; called once the variables have their values, before the first step."""
-
     def step(self, until: int, report_every: int) -> Report | None:
         """Trains with one call of `steps`, at most up to the next report, and to `until` iterations in total.
 
