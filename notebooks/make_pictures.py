@@ -46,8 +46,10 @@ def main() -> None:
     shown = [(rows[i // 1000], f"iteration {i}") for i in (0, 1000, 5000, 19000)]
     put_together([shown], out / "reconstructions.png", 8)
     explored, varied = pictures("explore_latent_space.ipynb"), pictures("variations.ipynb")
-    plane, by_label = (varied[k] for k in (2, 7))
-    put_together([[(plane, ""), (explored[4], "")], [(by_label, ""), (explored[2], "")]], out / "latent_space.png", 14)
+    plane, by_label = (varied[k] for k in (1, 4))
+    lines, one_dimension = (explored[k] for k in (4, 5))
+    rows = [[(plane, "The plane of a two-dimensional code"), (one_dimension, "")], [(by_label, ""), (lines, "")]]
+    put_together(rows, out / "latent_space.png", 14)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def test_the_still_plane_stands_where_scripts_do_not_run(weights):
     before_the_script = html[: html.index("<script>")]
     assert '<img src="data:image/png;base64,' in before_the_script
     assert "alt=" in before_the_script
-    assert "<div hidden>" in before_the_script
+    assert "<div hidden" in before_the_script
     assert not re.search(r"https?://", html)
 
 

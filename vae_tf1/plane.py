@@ -16,7 +16,7 @@ _HTML = """
 <div id="{name}" style="display: flex; flex-wrap: wrap; gap: 16px; align-items: flex-start">
 <img src="data:image/png;base64,{still}" alt="{alt}" width="{size}" height="{size}" tabindex="0"
  style="touch-action: none; cursor: crosshair">
-<div hidden>
+<div hidden style="width: 224px">
 <canvas width="{side}" height="{side}" style="width: 224px; image-rendering: pixelated"></canvas>
 <p style="font-family: monospace"></p>
 <p>Move the pointer over the plane, or press the arrow keys.</p>
@@ -103,10 +103,11 @@ def show_plane(weights: Sequence[ArrayLike], extent: float = 4.5) -> str:
     side = _check_layers(arrays)
     still = base64.b64encode(_still_plane(arrays, side, extent)).decode()
     halves = b"".join(array.astype("<f2").tobytes() for array in arrays)
+    alt = f"A grid of decoded codes from {-extent:g} to {extent:g}, with circles of radius 1, 2 and 3"
     html = _HTML.format(
         name=f"plane-{np.frombuffer(halves, np.uint16).sum(dtype=np.uint32):x}",
         still=still,
-        alt=f"A grid of decoded codes from {-extent:g} to {extent:g}, with circles of radius 1, 2 and 3",
+        alt=alt,
         size=_SIZE,
         side=side,
         extent=extent,
@@ -116,7 +117,7 @@ def show_plane(weights: Sequence[ArrayLike], extent: float = 4.5) -> str:
     data = {"text/html": html, "image/png": still, "text/plain": "The plane of codes"}
     from IPython.display import display
 
-    display(data, raw=True)
+    display(data, raw=True, metadata={"image/png": {"alt": alt}})
     return html
 
 
