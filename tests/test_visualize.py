@@ -146,7 +146,7 @@ def test_latent_means_of_two_dimensions_are_not_turned():
     (ax,) = figure.axes
     np.testing.assert_array_equal(ax.collections[1].get_offsets(), mu)
     (circle,) = ax.patches
-    assert (circle.center, circle.radius) == ((0, 0), 2)
+    assert (*circle.center, circle.radius) == (0, 0, 2)
     assert (figure.get_supxlabel(), figure.get_supylabel()) == ("z[0]", "z[1]")
 
 

@@ -222,7 +222,7 @@ def plot_latent_means(mu: ArrayLike, labels: ArrayLike) -> Figure:
         chosen = labels == label
         ax.scatter(*points[~chosen].T, s=1, color="#d9d9d9", linewidths=0)
         ax.scatter(*points[chosen].T, s=1.5, color=_COLOURS[0], linewidths=0)
-        ax.add_patch(Circle(tuple(centre), 2, fill=False, linewidth=0.8))
+        ax.add_patch(Circle((float(centre[0]), float(centre[1])), 2, fill=False, linewidth=0.8))
         ax.set_title(str(label), fontsize="medium")
         ax.set_aspect("equal")
     for ax in panels.flat[len(classes) :]:
