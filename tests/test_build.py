@@ -103,6 +103,8 @@ def test_what_builders_return_is_checked(graph):
         build_vae(prior="uniform")
     with tf.variable_scope("width"), pytest.raises(ValueError, match=r"latent_dimensions is 10, .* 2 \* 10 columns"):
         build_vae(encoder=lambda x: x[:, :8], latent_dimensions=10)
+    with tf.variable_scope("units"), pytest.raises(ValueError, match=r"hidden_units is 10, but only the built-in"):
+        build_vae(encoder=lambda x: x[:, :8], decode=lambda z: z, hidden_units=10)
     for wrong in {"beta": -1.0}, {"hidden_units": 0}, {"image_pixels": None}:
         with pytest.raises((TypeError, ValueError), match=f"{next(iter(wrong))} is .*; pass"):
             build_vae(**wrong)

@@ -6,13 +6,14 @@ The expected numbers are computed without the package's estimates: the model's o
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+import tensorflow_probability as tfp
 from other_models import EVALUATION_MODE, OTHER_MODELS
 from training_runs import assert_same, seeded_digits
 
 import vae_tf1
 from vae_tf1 import binarize, evaluate, export_saved_model, log_likelihood, session_config, train
 
-# XLA cannot compile these: gradients of set_diag, and tf.cond around values that are differentiated.
+# XLA cannot compile the gradient of set_diag.
 NOT_COMPILED = ("full_covariance",)
 each_model = pytest.mark.parametrize("name", OTHER_MODELS)
 
@@ -116,3 +117,27 @@ def test_an_exported_model_decodes_like_the_model(name, graph, digits, tmp_path)
 def fill(vae, digits):
     """Images for models whose tensors need one row per image, although decoding does not depend on them."""
     return {tensor: array[:3] for tensor, array in inputs_of(vae, digits.test).items() if tensor.op.name != "y"}
+
+
+def test_an_export_in_training_mode_is_announced(graph, tmp_path):
+    vae = OTHER_MODELS["batch_norm"]()
+    with tf.Session(config=session_config()) as session:
+        session.run(tf.global_variables_initializer())
+        with pytest.warns(UserWarning, match=r"^is_training keeps its default in the exported model; pass its value"):
+            export_saved_model(session, vae, tmp_path / "model")
+
+
+@pytest.mark.parametrize("of", ["other logits", "probabilities"])
+def test_the_likelihood_is_that_of_x_dist(graph, digits, of):
+    def decode(z):
+        x_logits, _ = vae_tf1.decode(z)
+        parameters = {"logits": 0.3 * x_logits} if of == "other logits" else {"probs": tf.sigmoid(x_logits)}
+        return x_logits, tfp.distributions.Bernoulli(**parameters, dtype=tf.float32)
+
+    vae = vae_tf1.build_vae(seed=0, decode=decode)
+    with tf.Session(config=session_config()) as session:
+        session.run(tf.global_variables_initializer())
+        images = vae_tf1.binarize(digits.test.images[:5])
+        log_prob = tf.reduce_sum(vae.x_dist.log_prob(vae.x), 1)
+        reconstruction, expected = session.run([vae.reconstruction, -log_prob], {vae.x: images})
+        np.testing.assert_allclose(reconstruction, expected, rtol=1e-5)

@@ -53,7 +53,7 @@ def test_tensors_of_other_shapes_are_refused(graph, digits):
     with tf.Session() as session:
         with pytest.raises(ValueError, match=r"vae\.reconstruction is \(\), but must be a number for each image"):
             evaluate(session, vae._replace(reconstruction=tf.reduce_mean(vae.reconstruction)), digits.test.images)
-        with pytest.raises(TypeError, match=r"images is a Datasets; pass a NumPy array"):
+        with pytest.raises(TypeError, match=r"images is a Datasets; pass one of its sets, such as mnist\.test"):
             evaluate(session, vae, digits)
         with pytest.raises(TypeError, match=r"batch_size is 50\.0; pass a whole number"):
             train(session, vae, digits, batch_size=50.0)

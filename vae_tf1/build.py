@@ -17,7 +17,7 @@ from vae_tf1.tf1_seeds import use_tf1_seeds
 from vae_tf1.vae import VAE
 
 Distribution: TypeAlias = tfp.distributions.Distribution
-LATENT_DIMENSIONS = 64
+HIDDEN_UNITS, LATENT_DIMENSIONS = 128, 64
 
 
 def build_vae(
@@ -28,7 +28,7 @@ def build_vae(
     prior: Distribution | Callable[[], Distribution] | None = None,
     beta: float | tf.Tensor = 1.0,
     optimizer: tf.train.Optimizer | None = None,
-    hidden_units: int = 128,
+    hidden_units: int = HIDDEN_UNITS,
     latent_dimensions: int = LATENT_DIMENSIONS,
     image_pixels: int = 784,
 ) -> VAE:
@@ -71,7 +71,7 @@ def build_vae(
     hidden_units, latent_dimensions, image_pixels = as_sizes(
         hidden_units=hidden_units, latent_dimensions=latent_dimensions, image_pixels=image_pixels
     )
-    _check_width_is_used(encoder, latent_dimensions)
+    _check_widths_are_used(encoder, decode, hidden_units, latent_dimensions)
     prefix = _check_no_model_yet()
     if encoder is model.encoder:
         encoder = functools.partial(encoder, hidden_units=hidden_units, latent_dimensions=latent_dimensions)
@@ -110,12 +110,10 @@ def _negative_elbo(
     prior: Distribution | None,
 ) -> tuple[model.NegativeElbo, dict[str, tf.Tensor]]:
     """The negative ELBO, and the log-densities of a prior that is not N(0, I)."""
-    if prior is None and bernoulli_of(x_dist) is not None:
+    of_x_logits = getattr(bernoulli_of(x_dist), "logits", None) is x_logits
+    if prior is None and of_x_logits:
         return model.negative_elbo(x_logits, x, mu_logvar), {}
-    if bernoulli_of(x_dist) is not None:
-        reconstruction = model.cross_entropy(x_logits, x)
-    else:
-        reconstruction = -_sum_to_rows(x_dist.log_prob(x))
+    reconstruction = model.cross_entropy(x_logits, x) if of_x_logits else -_sum_to_rows(x_dist.log_prob(x))
     if prior is None:
         kl_divergence, densities = model.kl_to_standard_gaussian(mu_logvar), {}
     else:
@@ -166,7 +164,12 @@ def _check_arguments(encoder: Any, decode: Any, beta: Any, optimizer: Any) -> No
         )
 
 
-def _check_width_is_used(encoder: Callable[..., tf.Tensor], latent_dimensions: int) -> None:
+def _check_widths_are_used(encoder: Any, decode: Any, hidden_units: int, latent_dimensions: int) -> None:
+    if encoder is not model.encoder and decode is not model.decode and hidden_units != HIDDEN_UNITS:
+        raise ValueError(
+            f"hidden_units is {hidden_units}, but only the built-in encoder and decode take it; set the widths of your "
+            "own layers instead."
+        )
     if encoder is not model.encoder and latent_dimensions != LATENT_DIMENSIONS:
         raise ValueError(
             f"latent_dimensions is {latent_dimensions}, but only the built-in encoder takes it; "
@@ -213,7 +216,7 @@ def _checked_likelihood(decoded: Any, image_pixels: int) -> model.Likelihood:
             "such as tfp.distributions.Bernoulli(logits=x_logits, dtype=tf.float32)."
         )
     shape = x_dist.batch_shape.concatenate(x_dist.event_shape)
-    if shape.rank and shape[-1] not in (None, image_pixels):
+    if shape.rank and shape.as_list()[-1] not in (None, image_pixels):
         raise ValueError(
             f"decode returned a {type(x_dist).__name__} over {shape[-1]} pixels, but image_pixels is {image_pixels}; "
             "return a distribution with one value for each pixel."

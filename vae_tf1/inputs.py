@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 
 from vae_tf1._checks import as_pixels, shown
-from vae_tf1.data.data_set import DataSet
+from vae_tf1.data.data_set import DataSet, Datasets
 from vae_tf1.data.pixels import binarize
 from vae_tf1.graph.walk import Element, upstream_of
 from vae_tf1.vae import VAE, check_images
@@ -62,6 +62,9 @@ def input_arrays(vae: VAE, images: Any, labels: np.ndarray | None = None) -> Arr
         ) from error
     if not isinstance(arrays, dict):
         raise TypeError(f"vae.inputs returned a {type(arrays).__name__}; return a dict, {{placeholder: array}}.")
+    for placeholder, array in arrays.items():
+        if array is None and labels is None:
+            raise ValueError(f"vae.inputs needs labels for {placeholder.op.name}; pass a DataSet that has them.")
     return {placeholder: _checked_rows(vae, placeholder, arrays[placeholder], len(images)) for placeholder in arrays}
 
 
@@ -80,6 +83,8 @@ def _checked_rows(vae: VAE, placeholder: Any, array: Any, count: int) -> np.ndar
 
 def images_and_labels(data: Any) -> tuple[Any, Any]:
     """The images and labels of a `DataSet`; the labels of an array of images are None."""
+    if isinstance(data, Datasets):
+        raise TypeError("images is a Datasets; pass one of its sets, such as mnist.test, or its images.")
     return (data.images, data.labels) if isinstance(data, DataSet) else (data, None)
 
 

@@ -201,7 +201,7 @@ def _rows_before_noise(targets: list[tf.Tensor], roots: list[tf.Tensor]) -> list
 
 
 def _has_rows(tensor: tf.Tensor) -> bool:
-    return tensor.dtype.is_floating and bool(tensor.shape.rank) and tensor.shape[0] is None
+    return tensor.dtype.is_floating and bool(tensor.shape.rank) and tensor.shape.as_list()[0] is None
 
 
 def _has_bernoulli_pixels(model: MeasuredModel, session: tf.Session) -> bool:

@@ -191,8 +191,8 @@ def minimize(
 
 
 def _check_even_width(mu_logvar: tf.Tensor) -> None:
-    width = mu_logvar.shape[1]
-    if width is not None and int(width) % 2:
+    width = mu_logvar.shape.as_list()[1] if mu_logvar.shape.rank else None
+    if width is not None and width % 2:
         raise ValueError(
             f"mu_logvar has {width} columns, but needs an even number: D means and D log-variances; "
             "give the last layer of the encoder 2 * D outputs."

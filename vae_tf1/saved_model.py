@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from pathlib import Path
 
 import tensorflow.compat.v1 as tf
@@ -51,6 +52,9 @@ def export_saved_model(
             `path` has characters with which TensorFlow would not find the files.
         FileExistsError: `path` exists, and `overwrite` is not set or it is not a SavedModel that this function wrote.
         OSError: `path` can't be written, or is a mount point; what was there is unchanged.
+
+    Warns:
+        UserWarning: a `placeholder_with_default` that is not in `feed`, such as `is_training`, keeps its default.
     """
     destination = as_path(path, "path")
     if set(destination.as_posix()) & set("[\\"):
@@ -89,6 +93,7 @@ def _write(sess: tf.Session, vae: VAE, path: Path, feed: dict | None) -> None:
             for tensor in _other_placeholders(vae, [vae.x, *(tensor for tensor, _ in sources)])
         }
         sources += others.values()
+        _warn_of_defaults(vae, [tensor for tensor, _ in sources])
         encoded = _encode(clone, vae, [(vae.x, images), *sources])
         signatures = {"encode": ({"images": images}, encoded)}
         code = encoded.get("mean", encoded.get("z"))
@@ -121,6 +126,17 @@ def _other_placeholders(vae: VAE, given: list[tf.Tensor]) -> list[tf.Tensor]:
     names = {tensor.op.name for tensor in given}
     upstream = upstream_of([vae.x_hat, vae.z], given)
     return [each.outputs[0] for each in upstream if each.type == "Placeholder" and each.name not in names]
+
+
+def _warn_of_defaults(vae: VAE, given: list[tf.Tensor]) -> None:
+    names = {tensor.op.name for tensor in given}
+    for each in upstream_of([vae.x_hat, vae.z], given):
+        if each.type == "PlaceholderWithDefault" and each.name not in names:
+            warnings.warn(
+                f"{each.name} keeps its default in the exported model; pass its value in feed=, such as "
+                "feed={is_training: False}.",
+                stacklevel=4,
+            )
 
 
 def _used(others: dict, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

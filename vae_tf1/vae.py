@@ -81,7 +81,7 @@ def check_vae(vae: VAE) -> None:
             raise TypeError(f"vae.{name} is {_checks.shown(field)}; set it to a tensor.")
     if any(element.graph is not vae.x.graph for element in tensors_of(vae)):
         raise ValueError("The tensors of vae belong to several graphs; build all of them in one.")
-    if vae.x.shape.rank != 2 or vae.x.shape[1] is None:
+    if vae.x.shape.rank != 2 or vae.x.shape.as_list()[1] is None:
         raise ValueError(f"vae.x is {vae.x.shape}; make it tf.placeholder(tf.float32, [None, pixels]).")
     if vae.mu_logvar is not None and vae.log_posterior is None:
         shapes = vae.mu_logvar.shape, vae.z.shape

@@ -145,7 +145,7 @@ class NoiseStreams:
 
     def _draw(self, operation: tf.Operation, count: int) -> None:
         (shape,) = operation.inputs[:1]
-        rank = shape.shape[0] if shape.shape.rank else None
+        rank = shape.shape.as_list()[0] if shape.shape.rank else None
         at_once = 1 if rank == 0 else _DRAWN_AT_ONCE  # scalars can only be drawn one at a time
         while count:
             some = min(count, at_once)
