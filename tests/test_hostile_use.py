@@ -396,6 +396,7 @@ def test_arrays_and_files():
     check(quick_calls())
 
 
+@pytest.mark.slow
 def test_pictures():
     check(drawing_calls())
 
