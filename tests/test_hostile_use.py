@@ -372,11 +372,9 @@ def trained(**arguments: Any) -> list[Any]:
 trained.__signature__ = inspect.signature(vae_tf1.train)  # type: ignore[attr-defined]
 
 
-COUNTED: collections.Counter[str] = collections.Counter()
-
-
 def check(calls: Iterator[Call]) -> None:
     """Makes each call with each of its arguments replaced by each hostile value, and counts the outcomes."""
+    counted: collections.Counter[str] = collections.Counter()
     failures = []
     for call in calls:
         parameters = set(inspect.signature(call.function).parameters) - set(BOOLS)
@@ -384,12 +382,12 @@ def check(calls: Iterator[Call]) -> None:
         for name, values in call.hostile.items():
             for value in values:
                 found = outcome(call, name, value)
-                COUNTED[found] += 1
+                counted[found] += 1
                 if found in ("silent", "raw"):
                     failures.append(f"{found}: {call.function.__name__}({name}={value!r:.80})")
-    print(dict(COUNTED), *failures, sep="\n")
+    print(dict(counted), *failures, sep="\n")
     assert not [failure for failure in failures if failure.startswith("silent")]
-    assert len(failures) <= RAW_SHARE * COUNTED.total()
+    assert len(failures) <= RAW_SHARE * counted.total()
 
 
 def test_arrays_and_files():

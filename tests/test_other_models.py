@@ -127,6 +127,21 @@ def test_an_export_in_training_mode_is_announced(graph, tmp_path):
             export_saved_model(session, vae, tmp_path / "model")
 
 
+def test_inputs_of_the_signatures_may_have_defaults(graph, tmp_path):
+    x = tf.placeholder_with_default(tf.zeros([1, 784]), [None, 784])
+    with tf.variable_scope("encoder", use_resource=True):
+        mu_logvar = vae_tf1.encoder(x)
+    with tf.variable_scope("decoder", use_resource=True):
+        z = tf.placeholder_with_default(vae_tf1.sample_latent(mu_logvar), [None, 64])
+        x_logits, x_dist = vae_tf1.decode(z)
+    loss, *terms = vae_tf1.negative_elbo(x_logits, x, mu_logvar)
+    step = tf.train.AdamOptimizer().minimize(loss)
+    vae = vae_tf1.VAE(x, mu_logvar, z, x_logits, x_dist, x_dist.sample(), *terms, loss, step)
+    with tf.Session(config=session_config()) as session:
+        session.run(tf.global_variables_initializer())
+        export_saved_model(session, vae, tmp_path / "model")  # a warning would be an error here
+
+
 @pytest.mark.parametrize("of", ["other logits", "probabilities"])
 def test_the_likelihood_is_that_of_x_dist(graph, digits, of):
     def decode(z):

@@ -129,7 +129,7 @@ def _other_placeholders(vae: VAE, given: list[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def _warn_of_defaults(vae: VAE, given: list[tf.Tensor]) -> None:
-    names = {tensor.op.name for tensor in given}
+    names = {tensor.op.name for tensor in (vae.x, vae.z, *given)}  # the inputs of the signatures, and what is fed
     for each in upstream_of([vae.x_hat, vae.z], given):
         if each.type == "PlaceholderWithDefault" and each.name not in names:
             warnings.warn(
