@@ -171,18 +171,18 @@ def _check_standardized(epsilon: np.ndarray) -> None:
 
 
 def _check_independence(model: MeasuredModel, session: tf.Session) -> None:
-    """Compares the loss of the first image among copies of itself with that among blank images, with the same noise."""
-    terms = [model.drawn["reconstruction"], model.drawn["kl_divergence"]]
-    if random_operations(terms):
+    """Compares the terms of the first image among copies of itself with those among blank images, with one noise."""
+    terms = {name: model.drawn[name] for name in ("reconstruction", "kl_divergence")}
+    if random_operations(list(terms.values())):
         return  # the model has noise that cannot be repeated
     copies = model.feed(np.zeros(_TOGETHER, int))
     blank = {placeholder: np.concatenate([rows[:1], np.zeros_like(rows[1:])]) for placeholder, rows in copies.items()}
-    alone, among_others = (
-        sum(term[0] for term in session.run(terms, {**feed, model.stream: [0, 0]})) for feed in (copies, blank)
-    )
-    if abs(alone - among_others) > 1e-3 * max(1, abs(alone)):
-        raise ValueError(
-            f"An image's number depends on the others in its batch ({alone:.2f} nats among copies of itself, "
-            f"{among_others:.2f} among blank images), as with batch normalization in training mode; build the model "
-            "with is_training = tf.placeholder_with_default(True, []), and pass feed={is_training: False}."
-        )
+    alone, among_others = (session.run(terms, {**feed, model.stream: [0, 0]}) for feed in (copies, blank))
+    for name in terms:
+        if abs(alone[name][0] - among_others[name][0]) > 1e-3 * max(1, abs(alone[name][0])):
+            raise ValueError(
+                f"An image's {name} depends on the others in its batch ({alone[name][0]:.3f} nats among copies of "
+                f"itself, {among_others[name][0]:.3f} among blank images), as with batch normalization in training "
+                "mode; build the model with is_training = tf.placeholder_with_default(True, []), and pass "
+                "feed={is_training: False}."
+            )
