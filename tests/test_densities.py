@@ -45,6 +45,70 @@ def standard(kl_divergence_of=None, likelihood=bernoulli, rows_per_image=1, **fi
     return assemble(x, z, x_logits, x_dist, kl_divergence, mu_logvar, reconstruction, **fields)
 
 
+def drawn_from(draw, log_density):
+    """A model whose kl_divergence is log q - log p itself, so that a wrong log q cancels in their comparison."""
+    x = images_placeholder()
+    loc, scale = tf.split(network(x, 2 * D, "encoder"), 2, axis=1)
+    scale = tf.nn.softplus(scale)
+    z = draw(loc, scale)
+    log_posterior = log_density(loc, scale, z)
+    log_prior = tfd.MultivariateNormalDiag(tf.zeros([D]), tf.ones([D])).log_prob(z)
+    x_logits = network(z, 784, "decoder")
+    return assemble(x, z, x_logits, bernoulli(x_logits), log_posterior - log_prior, log_posterior=log_posterior)
+
+
+def gaussian(loc, scale):
+    return tfd.MultivariateNormalDiag(loc, scale)
+
+
+@pytest.mark.parametrize(
+    "log_density",
+    [
+        lambda loc, scale, z: gaussian(loc, 2 * scale).log_prob(z),
+        lambda loc, scale, z: gaussian(loc + 1, scale).log_prob(z),
+        lambda loc, scale, z: gaussian(loc, scale).log_prob(z) + 0.5,
+    ],
+    ids=["scale", "mean", "constant"],
+)
+def test_a_log_posterior_that_is_not_the_density_of_z(graph, digits, log_density):
+    vae = drawn_from(lambda loc, scale: gaussian(loc, scale).sample(), log_density)
+    says = r"vae\.log_posterior is \S+ nats for a draw of vae\.z whose log-density is \S+; set it to log q\(z\|x\)"
+    refused(vae, digits.test.images[:30], says)
+
+
+def posterior_density(distribution):
+    """Draws and log-densities of `distribution(loc, scale)`, whose dimensions are independent."""
+
+    def draw(loc, scale):
+        return distribution(loc, scale).sample()
+
+    def log_density(loc, scale, z):
+        return tf.reduce_sum(distribution(loc, scale).log_prob(z), 1)
+
+    return draw, log_density
+
+
+def on_the_sphere(loc, scale):
+    return tf.nn.l2_normalize(loc + scale * tf.random_normal(tf.shape(loc)), axis=1)
+
+
+@pytest.mark.parametrize(
+    ("draw", "log_density"),
+    [
+        (on_the_sphere, lambda loc, scale, z: tf.reduce_sum(loc * z, 1)),  # no density on R^D to compare with
+        posterior_density(lambda loc, scale: tfd.Beta(1 + scale, 2.0)),  # noise of unknown density
+        posterior_density(lambda loc, scale: tfd.Laplace(loc, scale)),
+        posterior_density(lambda loc, scale: tfd.Uniform(loc, loc + scale)),
+        posterior_density(lambda loc, scale: tfd.Normal(10 + loc, 1e-3)),
+    ],
+    ids=["sphere", "beta", "laplace", "uniform", "narrow"],
+)
+def test_the_right_log_posterior_raises_no_false_alarm(graph, digits, draw, log_density):
+    vae = drawn_from(draw, log_density)
+    with initialized() as session:
+        assert np.isfinite(evaluate(session, vae, digits.test.images[:30]).negative_elbo)
+
+
 def test_the_kl_divergence_the_wrong_way_round(graph, digits):
     vae = standard(lambda posterior, prior: 3 * tfd.kl_divergence(prior, posterior))
     refused(
@@ -88,9 +152,7 @@ def test_images_that_change_each_others_numbers(graph, digits):
         return slim.fully_connected(hidden, 2 * D, activation_fn=None)
 
     vae = build_vae(encoder=encoder)
-    refused(
-        vae, digits.test.images[:30], r"An image's \w+ depends on the others in its batch \(\S+ nats among copies"
-    )
+    refused(vae, digits.test.images[:30], r"An image's \w+ depends on the others in its batch \(\S+ nats among copies")
     refused(vae, digits.test.images[:1], r"pass feed=\{is_training: False\}")
 
 

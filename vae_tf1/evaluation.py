@@ -88,8 +88,9 @@ def evaluate(
         TypeError: `images` is not an array or a `DataSet`.
         ValueError: `sess` is of another graph or has no weights yet, `images` has no row or is not [N, P] in [0, 1],
             `batch_size` is below 1, a placeholder is not fed, `vae.z` is not drawn from the Gaussian of
-            `vae.mu_logvar` though `vae.log_posterior` is None, `vae.kl_divergence` is not the mean of log q(z|x) -
-            log p(z), or an image's number depends on the others in its batch.
+            `vae.mu_logvar` though `vae.log_posterior` is None, `vae.log_posterior` is not the density that `vae.z` is
+            drawn from, `vae.kl_divergence` is not the mean of log q(z|x) - log p(z), or an image's number depends on
+            the others in its batch.
     """
     batch_size, seed = as_count(batch_size, "batch_size", 1), as_noise_seed(seed)
     with tf.Graph().as_default():

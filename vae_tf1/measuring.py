@@ -1,6 +1,6 @@
 """A clone of a model to measure: its inputs, its noise, and checks of its densities."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,12 @@ _IMAGES, _DRAWS = 20, 1_000  # number of images, and of draws of all these toget
 _RUNS = 10  # at most, if the first few leave a doubt
 _CHECKED = 40_000  # standard normal draws, at least: their mean and standard deviation are within 0.01 of 0 and 1
 _TOGETHER = 8  # images in a batch, to see whether they change each other's numbers
+_LOG_DENSITIES = {  # log p of one draw of noise, by the operation that draws it
+    "StatelessRandomNormalV2": lambda epsilon: -0.5 * np.sum(epsilon**2 + np.log(2 * np.pi)),
+    "StatelessRandomUniformV2": lambda epsilon: 0.0,
+}
+_STEPS = (2e-3, 4e-3)  # of the noise, for derivatives; the second shows the error of the first
+_MAX_CONDITION = 1e3  # of dz/depsilon; beyond it, z is confined to a surface, such as a sphere
 
 
 class MeasuredModel:
@@ -101,11 +107,14 @@ class MeasuredModel:
 
         Raises:
             ValueError: `z` has several rows for an image or is not drawn from the Gaussian of `mu_logvar`,
-                `kl_divergence` is not the mean of log q(z|x) - log p(z), or one image changes the number of another.
+                `log_posterior` is not the density that `z` is drawn from, `kl_divergence` is not the mean of
+                log q(z|x) - log p(z), or one image changes the number of another.
         """
         session = self.clone.session(threads)
         if len(self):
             _check_densities(self, session)
+            if self.vae.log_posterior is not None:
+                _check_log_posterior(self, session)
             _check_independence(self, session)
         return session
 
@@ -168,6 +177,50 @@ def _check_standardized(epsilon: np.ndarray) -> None:
             f"vae.z is not drawn from the Gaussian of vae.mu_logvar: (z - mu) / sigma has mean {mean:.2f} and standard "
             f"deviation {deviation:.2f}, not 0 and 1; draw z with sample_latent(mu_logvar), or set vae.log_posterior."
         )
+
+
+def _check_log_posterior(model: MeasuredModel, session: tf.Session) -> None:
+    """Compares `log_posterior` with the density of z that follows from its noise, where z = f(epsilon) is invertible.
+
+    log q(z|x) = log p(epsilon) - log |det dz/depsilon|. Without noise of a known density, or with another number of
+    values than z has (as in a second stochastic layer), nothing is compared.
+    """
+    z, log_posterior = model.drawn["z"], model.drawn["log_posterior"]
+    noise = [op.outputs[0] for op in upstream_of([z, log_posterior]) if op.type in _LOG_DENSITIES]
+    others = [op.type for op in upstream_of([z, log_posterior], noise) if op.type.startswith("Stateless")]
+    if not noise or others or random_operations([z, log_posterior]):
+        return
+    feed = {**model.feed(slice(1)), model.stream: [0, 0]}
+    code, given, *epsilon = session.run([z, log_posterior, *noise], feed)
+    if sum(value.size for value in epsilon) != code.size:
+        return
+    log_p = sum(_LOG_DENSITIES[tensor.op.type](value) for tensor, value in zip(noise, epsilon))
+    log_determinants = []
+    for step in _STEPS:
+        jacobian = _differentiate(lambda point: session.run(z, {**feed, **dict(zip(noise, point))}), epsilon, step)
+        if not np.isfinite(jacobian).all() or np.linalg.cond(jacobian) > _MAX_CONDITION:
+            return
+        log_determinants.append(np.linalg.slogdet(jacobian)[1])
+    expected = log_p - log_determinants[0]
+    rounding = abs(log_determinants[1] - log_determinants[0])
+    if not abs(given[0] - expected) <= max(0.05, 1e-3 * abs(expected), 5 * rounding):
+        raise ValueError(
+            f"vae.log_posterior is {given[0]:.2f} nats for a draw of vae.z whose log-density is {expected:.2f}; set "
+            "it to log q(z|x) of vae.z, which is log p(epsilon) - log |det dz/depsilon| for its noise epsilon."
+        )
+
+
+def _differentiate(function: Callable, arrays: list[np.ndarray], step: float) -> np.ndarray:
+    """The derivatives of `function(arrays)`, one column for each number in `arrays`, by central differences."""
+    columns = []
+    for number, array in enumerate(arrays):
+        for index in np.ndindex(array.shape):
+            up, down = ([value.copy() for value in arrays] for _ in range(2))
+            up[number][index] += step
+            down[number][index] -= step
+            width = float(up[number][index]) - float(down[number][index])  # as rounded
+            columns.append((function(up).astype(np.float64) - function(down)).ravel() / width)
+    return np.array(columns).T
 
 
 def _check_independence(model: MeasuredModel, session: tf.Session) -> None:
