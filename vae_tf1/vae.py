@@ -31,21 +31,36 @@ class VAE(NamedTuple):
     and labels [N] or one-hot [N, classes] (None if there are none). Each row must depend on its own image and label
     alone, and be the same each time: noise belongs in the graph, which draws it anew in each iteration and repeats it
     when a run resumes.
+
+    Attributes:
+        x: [N, P]: the images that are reconstructed; for the built-in model a placeholder, 0 or 1.
+        mu_logvar: [N, 2 * D]: mean and log-variance of q(z|x); None if it is not such a Gaussian.
+        z: [N, D]: the latent code; feed it to decode codes of your own.
+        x_logits: [N, P]: log-odds of a white pixel; for another likelihood, its parameters.
+        x_dist: p(x|z), batch shape [N, P] or [N].
+        x_hat: [N, P]: reconstruction, a sample of x_dist.
+        reconstruction: [N]: -log p(x|z).
+        kl_divergence: [N]: KL(q(z|x) || p(z)), or an unbiased estimate of it.
+        loss: []: what training minimizes, mean over the batch of reconstruction + beta * kl_divergence.
+        train_step: one update of the weights.
+        log_prior: [N]: log p(z); None if p(z) = N(0, I).
+        log_posterior: [N]: log q(z|x); None if q(z|x) is the Gaussian of mu_logvar.
+        inputs: what of the data feeds which placeholder; None is {x: binarize(images)}.
     """
 
-    x: tf.Tensor  # [N, P]: the images that are reconstructed; for the built-in model a placeholder, 0 or 1
-    mu_logvar: tf.Tensor | None  # [N, 2 * D]: mean and log-variance of q(z|x); None if it is not such a Gaussian
-    z: tf.Tensor  # [N, D]: the latent code; feed it to decode codes of your own
-    x_logits: tf.Tensor  # [N, P]: log-odds of a white pixel; for another likelihood, its parameters
-    x_dist: tfp.distributions.Distribution  # p(x|z), batch shape [N, P] or [N]
-    x_hat: tf.Tensor  # [N, P]: reconstruction, a sample of x_dist
-    reconstruction: tf.Tensor  # [N]: -log p(x|z)
-    kl_divergence: tf.Tensor  # [N]: KL(q(z|x) || p(z)), or an unbiased estimate of it
-    loss: tf.Tensor  # []: what training minimizes, mean over the batch of reconstruction + beta * kl_divergence
-    train_step: tf.Operation  # one update of the weights
-    log_prior: tf.Tensor | None = None  # [N]: log p(z); None if p(z) = N(0, I)
-    log_posterior: tf.Tensor | None = None  # [N]: log q(z|x); None if q(z|x) is the Gaussian of mu_logvar
-    inputs: Callable[[np.ndarray, np.ndarray | None], dict] | None = None  # None is {x: binarize(images)}
+    x: tf.Tensor
+    mu_logvar: tf.Tensor | None
+    z: tf.Tensor
+    x_logits: tf.Tensor
+    x_dist: tfp.distributions.Distribution
+    x_hat: tf.Tensor
+    reconstruction: tf.Tensor
+    kl_divergence: tf.Tensor
+    loss: tf.Tensor
+    train_step: tf.Operation
+    log_prior: tf.Tensor | None = None
+    log_posterior: tf.Tensor | None = None
+    inputs: Callable[[np.ndarray, np.ndarray | None], dict] | None = None
 
 
 def tensors_of(vae: VAE) -> list[Element]:
