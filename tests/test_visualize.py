@@ -62,6 +62,14 @@ def test_other_ranges_are_refused(images, pixel):
         visualize_row(images, np.zeros((5, 784)))
 
 
+def test_reconstructions_are_clipped_as_in_the_original(images):
+    figure = visualize_row(images, 3 * images - 1)
+    (shown,) = figure.axes[1].get_images()
+    np.testing.assert_allclose(shown.get_array(), np.clip(3 * images - 1, 0, 1).reshape(140, 28))
+    with pytest.raises(ValueError, match=r"^reconstruction has pixels in .*nan"):
+        visualize_row(images, np.full([5, 784], np.nan))
+
+
 def test_counts_that_differ_are_refused(images):
     with pytest.raises(ValueError, match="image has 5 rows but reconstruction 4"):
         visualize_row(images, images[:4])

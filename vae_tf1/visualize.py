@@ -52,7 +52,7 @@ def visualize_row(image: ArrayLike, reconstruction: ArrayLike, img_width: int = 
 
     Args:
         image: [N, P], pixels in [0, 1], grey values included.
-        reconstruction: [N, P], pixels in [0, 1].
+        reconstruction: [N, P]; values outside [0, 1], such as samples of a Gaussian likelihood, are clipped.
         img_width: width of an image in pixels; its height is P / img_width.
         cmap: matplotlib colormap, which maps [0, 1].
 
@@ -61,11 +61,14 @@ def visualize_row(image: ArrayLike, reconstruction: ArrayLike, img_width: int = 
 
     Raises:
         TypeError: an argument is not an array of real numbers, or `img_width` is not a whole number.
-        ValueError: the shapes differ or do not fit `img_width`, or a pixel is outside [0, 1].
+        ValueError: the shapes differ or do not fit `img_width`, a pixel of `image` is outside [0, 1], or one of
+            `reconstruction` is NaN.
     """
     img_width = as_count(img_width, "img_width", 1)
     originals = _check_images(image, "image", img_width)
-    reconstructions = _check_images(reconstruction, "reconstruction", img_width)
+    reconstructions = _check_images(
+        np.clip(as_array(reconstruction, "reconstruction"), 0, 1), "reconstruction", img_width
+    )
     if len(originals) != len(reconstructions):
         raise ValueError(
             f"image has {len(originals)} rows but reconstruction {len(reconstructions)}; "
