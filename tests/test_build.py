@@ -88,6 +88,25 @@ def test_decode_outside_its_scope_is_refused(graph):
         vae_tf1.decode(tf.zeros([1, 64]))
 
 
+def normal(size, dtype=tf.float32):
+    return tfp.distributions.Normal(tf.zeros([size], dtype), tf.ones([size], dtype))
+
+
+@pytest.mark.parametrize("prior", [lambda: normal(6), lambda: normal(64, tf.float64)], ids=["width", "dtype"])
+def test_a_prior_that_does_not_fit_z_is_refused(graph, prior):
+    with pytest.raises(
+        ValueError, match=r"prior, a Normal, has no log_prob of float32 \[N, 64\] \(.*; give it float32"
+    ):
+        build_vae(prior=prior)
+
+
+def test_a_prior_of_another_graph_is_refused(graph):
+    with tf.Graph().as_default():
+        prior = normal(64)
+    with pytest.raises(ValueError, match=r"\(a function that returns the prior is called there\)"):
+        build_vae(prior=prior)
+
+
 def test_what_builders_return_is_checked(graph):
     with pytest.raises(TypeError, match=r"optimizer is a str; pass a tf\.train\.Optimizer"):
         build_vae(optimizer="adam")
@@ -101,6 +120,8 @@ def test_what_builders_return_is_checked(graph):
         build_vae(decode=lambda z: (z, z))
     with tf.variable_scope("prior"), pytest.raises(TypeError, match="prior is a str; pass a distribution"):
         build_vae(prior="uniform")
+    with tf.variable_scope("classes"), pytest.raises(TypeError, match="returned a Categorical of integers for x_dist"):
+        build_vae(decode=lambda z: (z, tfp.distributions.Categorical(logits=tf.zeros([784, 4]))))
     with tf.variable_scope("width"), pytest.raises(ValueError, match=r"latent_dimensions is 10, .* 2 \* 10 columns"):
         build_vae(encoder=lambda x: x[:, :8], latent_dimensions=10)
     with tf.variable_scope("units"), pytest.raises(ValueError, match=r"hidden_units is 10, but only the built-in"):

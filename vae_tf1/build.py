@@ -113,13 +113,13 @@ def _negative_elbo(
     of_x_logits = getattr(bernoulli_of(x_dist), "logits", None) is x_logits
     if prior is None and of_x_logits:
         return model.negative_elbo(x_logits, x, mu_logvar), {}
-    reconstruction = model.cross_entropy(x_logits, x) if of_x_logits else -_sum_to_rows(x_dist.log_prob(x))
+    reconstruction = model.cross_entropy(x_logits, x) if of_x_logits else -_log_density(x_dist, x, "x_dist")
     if prior is None:
         kl_divergence, densities = model.kl_to_standard_gaussian(mu_logvar), {}
     else:
         mu, logvar = tf.split(mu_logvar, num_or_size_splits=2, axis=1)
         posterior = tfp.distributions.MultivariateNormalDiag(mu, tf.exp(0.5 * logvar))
-        densities = {"log_prior": _sum_to_rows(prior.log_prob(z)), "log_posterior": posterior.log_prob(z)}
+        densities = {"log_prior": _log_density(prior, z, "prior"), "log_posterior": posterior.log_prob(z)}
         try:
             kl_divergence = tfp.distributions.kl_divergence(posterior, prior)
         except NotImplementedError:  # no closed form: an unbiased estimate from the one z of each image
@@ -127,8 +127,16 @@ def _negative_elbo(
     return model.NegativeElbo(tf.reduce_mean(reconstruction + kl_divergence), reconstruction, kl_divergence), densities
 
 
-def _sum_to_rows(log_prob: tf.Tensor) -> tf.Tensor:
-    """Sums log-densities [N, ...] over all axes but the first: to [N], in nats per image."""
+def _log_density(distribution: Distribution, value: tf.Tensor, name: str) -> tf.Tensor:
+    """The log-density of each row of `value` [N, ...], summed over all axes but the first: [N], in nats per image."""
+    try:
+        log_prob = distribution.log_prob(value)
+    except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
+        raise ValueError(
+            f"{name}, a {type(distribution).__name__}, has no log_prob of float32 [N, {value.shape[1]}] "
+            f"({str(error).splitlines()[0]}); give it float32 parameters of this width, in the graph of the model (a "
+            "function that returns the prior is called there)."
+        ) from error
     return tf.reduce_sum(log_prob, axis=list(range(1, log_prob.shape.rank)))
 
 
@@ -214,6 +222,11 @@ def _checked_likelihood(decoded: Any, image_pixels: int) -> model.Likelihood:
         raise TypeError(
             f"decode returned a {type(x_dist).__name__} for x_dist; return a distribution of tensorflow_probability, "
             "such as tfp.distributions.Bernoulli(logits=x_logits, dtype=tf.float32)."
+        )
+    if bernoulli_of(x_dist) is None and x_dist.dtype.is_integer:
+        raise TypeError(
+            f"decode returned a {type(x_dist).__name__} of integers for x_dist, but x holds pixels in [0, 1]; return a "
+            "distribution of float32, or assemble a VAE by hand whose inputs scales the pixels to integers."
         )
     shape = x_dist.batch_shape.concatenate(x_dist.event_shape)
     if shape.rank and shape.as_list()[-1] not in (None, image_pixels):

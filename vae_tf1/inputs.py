@@ -74,9 +74,10 @@ def _checked_rows(vae: VAE, placeholder: Any, array: Any, count: int) -> np.ndar
         raise TypeError(f"vae.inputs returned a value for {placeholder!r}, which is not a placeholder of the model.")
     array = np.asarray(array, placeholder.dtype.as_numpy_dtype)
     if array.ndim == 0 or len(array) != count or not placeholder.shape.is_compatible_with(array.shape):
+        one_hot = ", and read the data with one_hot=True if it takes one-hot labels" if array.ndim == 1 else ""
         raise ValueError(
             f"vae.inputs returned {list(array.shape)} for {placeholder.op.name}, which is {placeholder.shape}; return "
-            f"one row for each of the {count} images."
+            f"one row for each of the {count} images{one_hot}."
         )
     return array
 

@@ -113,7 +113,8 @@ class Run:
             wrong = int(np.argmin(finite))
             raise FloatingPointError(
                 f"The loss is {losses[wrong, 0]} at iteration {self.done + wrong}; "
-                "lower the learning rate, train from an earlier state, or look at the images of that batch."
+                "lower the learning rate, train from an earlier state, or look at the images of that batch and at the "
+                "support of vae.x_dist."
             )
         self._losses += losses.tolist()
         self.done += count
