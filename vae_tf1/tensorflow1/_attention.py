@@ -14,7 +14,11 @@ class AttentionMechanism:
         memory = tf.convert_to_tensor(memory, name="memory")
         self._mask = None
         if memory_sequence_length is not None:
-            self._mask = tf.sequence_mask(memory_sequence_length, tf.shape(memory)[1])
+            lengths = tf.convert_to_tensor(memory_sequence_length)
+            with tf.control_dependencies(
+                [tf.assert_positive(lengths, message="memory_sequence_length must be positive")]
+            ):
+                self._mask = tf.sequence_mask(lengths, tf.shape(memory)[1])
             memory *= tf.cast(self._mask, memory.dtype)[:, :, tf.newaxis]
         self.values, self.query_layer, self.memory_layer = memory, query_layer, memory_layer
         self.keys = memory_layer(memory)
@@ -179,6 +183,10 @@ class AttentionWrapper(rnn_cell.RNNCell):  # type: ignore[name-defined]
             raise ValueError(f"There are {len(self._mechanisms)} mechanisms and {len(made)} layers; pass one for each.")
         return made
 
+    def _check_batch_size(self, mechanism, output):
+        message = "the memory and the cell's output differ in batch size; repeat the memory with tile_batch"
+        return tf.assert_equal(tf.shape(output)[0], mechanism.batch_size, message=message)
+
     def _one_or_all(self, values):
         return values[0] if self._single else tuple(values)
 
@@ -201,7 +209,9 @@ class AttentionWrapper(rnn_cell.RNNCell):  # type: ignore[name-defined]
             cell_state = self._cell.zero_state(batch_size, dtype)
         alignments = [mechanism.initial_alignments(batch_size, dtype) for mechanism in self._mechanisms]
         states = [mechanism.initial_state(batch_size, dtype) for mechanism in self._mechanisms]
-        history = [tf.TensorArray(dtype, 0, True) if self._history else () for _ in alignments]
+        history = [
+            tf.TensorArray(dtype, 0, True, element_shape=one.shape) if self._history else () for one in alignments
+        ]
         return AttentionWrapperState(
             cell_state,
             tf.zeros([batch_size, self._attention_size], dtype),
@@ -213,6 +223,8 @@ class AttentionWrapper(rnn_cell.RNNCell):  # type: ignore[name-defined]
 
     def call(self, inputs, state):
         output, cell_state = self._cell(self._join(inputs, state.attention), state.cell_state)
+        with tf.control_dependencies([self._check_batch_size(mechanism, output) for mechanism in self._mechanisms]):
+            output = tf.identity(output)
         states = [state.attention_state] if self._single else state.attention_state
         histories = [state.alignment_history] if self._single else state.alignment_history
         attentions, alignments, next_states, written = [], [], [], []

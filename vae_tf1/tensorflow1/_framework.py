@@ -1,6 +1,7 @@
 """What `tf.contrib.framework` had under the name of something else of today."""
 
 import importlib
+import inspect
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -39,19 +40,24 @@ def py_func(func, args=(), kwargs=None, output_types=None, output_shapes=None, s
     Args:
         func: takes arrays and returns arrays in the structure of `output_types`.
         args, kwargs: tensors, in any structure.
-        output_types: dtypes; their structure is the result's.
-        output_shapes: in the same structure, where they are known.
+        output_types: dtypes, in the result's structure, or a function of the arguments that returns them.
+        output_shapes: in the same structure, where they are known, or a function of the arguments.
 
     Returns:
         Tensors in the structure of `output_types`.
     """
     if not isinstance(args, list | tuple):
         raise TypeError(f"args is a {type(args).__name__}; pass a list or tuple of tensors.")
-    given = (list(args), dict(kwargs or {}))
+    given = (list(args), kwargs or {})
+    output_types, output_shapes = (
+        of(*given[0], **given[1]) if inspect.isfunction(of) else of for of in (output_types, output_shapes)
+    )
 
     def call(*arrays):
         arguments, named = nest.pack_sequence_as(given, arrays)
-        return nest.flatten(func(*arguments, **named))
+        values = func(*arguments, **named)
+        nest.assert_shallow_structure(output_types, values)
+        return nest.flatten(values)
 
     results = tf.py_func(call, nest.flatten(given), nest.flatten(output_types), stateful, name)
     if output_shapes is not None:

@@ -11,6 +11,7 @@ import warnings
 import numpy as np
 from tf_keras.src.engine.training import Model as _Model
 from tf_keras.src.layers.rnn.base_rnn import RNN as _RNN
+from tf_keras.src.optimizers.legacy.adagrad import Adagrad as _Adagrad
 from tf_keras.src.saving.legacy import hdf5_format as _hdf5_format
 
 from vae_tf1 import input_data
@@ -52,6 +53,7 @@ def restore() -> None:
     _Model.save, keras.models.save_model, keras.models.load_model = _save, _save, _load_model
     _RNN.build = _build_cell_without_scope
     keras.datasets.mnist.load_data = _load_mnist
+    _Adagrad.from_config = classmethod(_make_adagrad)
     for name, module in list(sys.modules.items()):
         if name.startswith(_V1) and "__internal__" not in name:
             describe = functools.partial(_describe_missing, f"tf.keras{name.removeprefix(_V1)}")
@@ -91,9 +93,9 @@ def _save(
     options=None,
     _save=_Model.save,
 ) -> None:
-    """Writes HDF5 unless the suffix is `.tf` or `save_format` is "tf"."""
+    """Writes HDF5 unless `save_format` is "tf" and the suffix is not one of HDF5's."""
     is_path = isinstance(filepath, str | os.PathLike)
-    if save_format == "tf" or (save_format is None and is_path and os.fspath(filepath).endswith(".tf")):
+    if save_format == "tf" and is_path and not os.fspath(filepath).endswith((".h5", ".hdf5", ".keras")):
         named = {"include_optimizer": include_optimizer, "signatures": signatures, "options": options}
         _save(model, filepath, overwrite=overwrite, save_format="tf", **named)
     else:
@@ -117,6 +119,11 @@ def _build_cell_without_scope(layer, input_shape, _build=_RNN.build) -> None:
         layer.cell.build(shape[1:] if layer.time_major else (shape[0], *shape[2:]))
         layer.cell.built = True
     _build(layer, input_shape)
+
+
+def _make_adagrad(cls, config, custom_objects=None, _from_config=_Adagrad.from_config.__func__):
+    """`compile("adagrad")` started its accumulators at 0, `Adagrad()` at 0.1."""
+    return _from_config(cls, {"initial_accumulator_value": 0.0, **config}, custom_objects)
 
 
 def _load_mnist(path="mnist.npz", _load_data=keras.datasets.mnist.load_data):

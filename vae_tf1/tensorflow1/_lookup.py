@@ -7,8 +7,16 @@ MutableDenseHashTable = lookup_ops.DenseHashTable
 string_to_index_table_from_file = lookup_ops.index_table_from_file
 
 
-def HashTable(initializer, default_value, shared_name=None, name=None):  # noqa: N802
-    return tf.lookup.StaticHashTable(initializer, default_value, name or shared_name)
+class HashTable(tf.lookup.StaticHashTable):
+    def __init__(self, initializer, default_value, shared_name=None, name=None):
+        self._given_shared_name = shared_name
+        super().__init__(initializer, default_value, name)
+
+    def _create_resource(self):
+        self._shared_name = self._given_shared_name or self._shared_name
+        return super()._create_resource()
+
+    init = property(lambda self: self.initializer)
 
 
 def index_table_from_tensor(mapping, *arguments, **named):

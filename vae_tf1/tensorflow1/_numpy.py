@@ -14,7 +14,6 @@ _RENAMED = {
     "bool8": "bool_",
     "cumproduct": "cumprod",
     "float_": "float64",
-    "in1d": "isin",
     "mat": "asmatrix",
     "product": "prod",
     "round_": "round",
@@ -73,6 +72,10 @@ def _savez(savez):
     return save_ragged
 
 
+def _asfarray(a, dtype=np.float64) -> np.ndarray:
+    return np.asarray(a, dtype if np.issubdtype(dtype, np.inexact) else np.float64)
+
+
 def restore() -> None:
     """Changes NumPy."""
     np.fromstring, np.save = _fromstring, _save
@@ -85,7 +88,8 @@ def restore() -> None:
         *((np, builtin.__name__, builtin) for builtin in (int, float, bool, object, str, complex)),
         (np, "unicode", str),
         (np, "asscalar", lambda a: a.item()),
-        (np, "asfarray", lambda a, dtype=np.float64: np.asarray(a, dtype)),
+        (np, "asfarray", _asfarray),
+        (np, "in1d", lambda ar1, ar2, *arguments, **named: np.isin(np.ravel(ar1), ar2, *arguments, **named)),
         (np, "msort", lambda a: np.sort(a, axis=0)),
         *((np, name, np.inf) for name in ("Inf", "Infinity", "PINF", "infty")),
         (np, "NINF", -np.inf),

@@ -4,6 +4,7 @@ import collections
 import contextlib
 
 import tensorflow.compat.v1 as tf
+from tensorflow.python.ops.rnn import _transpose_batch_time
 from tensorflow.python.util import nest
 
 
@@ -89,7 +90,7 @@ class TrainingHelper(Helper):
             self.sequence_length = tf.convert_to_tensor(sequence_length, name="sequence_length")
             if self.sequence_length.shape.rank != 1:
                 raise ValueError(f"sequence_length has shape {self.sequence_length.shape}; pass a vector.")
-            by_time = self.inputs if time_major else _swap_batch_and_time(self.inputs)
+            by_time = self.inputs if time_major else _transpose_batch_time(self.inputs)
             array = tf.TensorArray(by_time.dtype, tf.shape(by_time)[0], element_shape=by_time.shape[1:])
             self._array, self._zeros = array.unstack(by_time), tf.zeros_like(by_time[0])
             self.batch_size = tf.size(self.sequence_length)
@@ -218,7 +219,7 @@ def dynamic_decode(
         finished, inputs, state = decoder.initialize()
         if maximum_iterations is not None:
             finished = tf.logical_or(finished, maximum_iterations <= 0)
-        arrays = nest.map_structure(_growing_array, _as_leaves(decoder.output_size), decoder.output_dtype)
+        arrays = nest.map_structure(_growing_array, decoder.output_size, decoder.output_dtype)
 
         def step(time, arrays, state, inputs, finished, lengths):
             outputs, next_state, next_inputs, done = decoder.step(time, inputs, state)
@@ -242,7 +243,7 @@ def dynamic_decode(
         with contextlib.suppress(NotImplementedError):  # most decoders have nothing to do at the end
             outputs, state = decoder.finalize(outputs, state, lengths)
         if not output_time_major:
-            outputs = nest.map_structure(_swap_batch_and_time, outputs)
+            outputs = nest.map_structure(_transpose_batch_time, outputs)
         return outputs, state, lengths
 
 
@@ -250,27 +251,11 @@ def _growing_array(size, dtype):
     return tf.TensorArray(dtype, 0, True, element_shape=tf.TensorShape([None]).concatenate(size))
 
 
-def _as_leaves(sizes):
-    """The sizes as shapes, so that a list is not taken for a structure."""
-    if isinstance(sizes, tuple) and hasattr(sizes, "_fields"):
-        return type(sizes)(*map(tf.TensorShape, sizes))
-    return tf.TensorShape(sizes)
-
-
 def _keep(finished, new, old):
     if isinstance(old, tf.TensorArray) or old.shape.rank == 0:
         return new
     new.set_shape(old.shape)
     return tf.where(finished, old, new)
-
-
-def _swap_batch_and_time(x):
-    if x.shape.rank is not None and x.shape.rank < 2:
-        return x
-    turned = tf.transpose(x, tf.concat([[1, 0], tf.range(2, tf.rank(x))], 0))
-    if x.shape.rank is not None:
-        turned.set_shape([x.shape[1], x.shape[0], *x.shape[2:]])
-    return turned
 
 
 def tile_batch(t, multiplier: int, name=None):
