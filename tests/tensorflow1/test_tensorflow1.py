@@ -276,6 +276,7 @@ for estimator in (
     estimator.train(inputs)
     result = estimator.evaluate(once)
     assert result["global_step"] == 200 and result["accuracy"] > 0.9, result
+assert result["loss"] < 2 * result["average_loss"], result  # contrib.learn took the mean over a batch, not the sum
 try:
     estimator.fit
 except AttributeError as error:

@@ -1,5 +1,6 @@
 """`tf.estimator`: the package tensorflow-estimator 2.15, with stand-ins for what TensorFlow has dropped since."""
 
+import functools
 import importlib
 import importlib.util
 import logging
@@ -62,17 +63,19 @@ def _refuse_fit(estimator):
     )
 
 
-# The estimators of `tf.contrib.learn` that `tf.estimator` has taken over.
-_OF_LEARN = (
-    *("DNNClassifier", "DNNRegressor", "DNNLinearCombinedClassifier", "DNNLinearCombinedRegressor", "Estimator"),
-    *("LinearClassifier", "LinearRegressor", "NanLossDuringTrainingError", "RunConfig"),
+# What `tf.estimator` has taken over from `tf.contrib.learn`.
+_MODELS = (
+    *("DNNClassifier", "DNNRegressor", "DNNLinearCombinedClassifier", "DNNLinearCombinedRegressor"),
+    *("LinearClassifier", "LinearRegressor"),
 )
+_SAME = ("Estimator", "NanLossDuringTrainingError", "RunConfig")
 
 
 class Learn(types.ModuleType):
-    """Finds those estimators once they are asked for."""
+    """Finds them once they are asked for; the models train on the mean loss, where `tf.estimator` takes the sum."""
 
     def __getattr__(self, name: str):
-        if name in _OF_LEARN and is_installed():
-            return getattr(load(), name)
-        raise AttributeError(name)
+        if name not in _MODELS + _SAME or not is_installed():
+            raise AttributeError(name)
+        found = getattr(load(), name)
+        return functools.partial(found, loss_reduction="weighted_sum_over_batch_size") if name in _MODELS else found
