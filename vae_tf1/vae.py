@@ -37,7 +37,7 @@ class VAE(NamedTuple):
     mu_logvar: tf.Tensor | None  # [N, 2 * D]: mean and log-variance of q(z|x); None if it is not such a Gaussian
     z: tf.Tensor  # [N, D]: the latent code; feed it to decode codes of your own
     x_logits: tf.Tensor  # [N, P]: log-odds of a white pixel; for another likelihood, its parameters
-    x_dist: tfp.distributions.Distribution  # p(x|z), batch shape [N, P] or [N]
+    x_dist: "tfp.distributions.Distribution"  # p(x|z), batch shape [N, P] or [N]
     x_hat: tf.Tensor  # [N, P]: reconstruction, a sample of x_dist
     reconstruction: tf.Tensor  # [N]: -log p(x|z)
     kl_divergence: tf.Tensor  # [N]: KL(q(z|x) || p(z)), or an unbiased estimate of it

@@ -521,6 +521,23 @@ for name, save_format in (("model.tf", None), ("no_suffix", None), ("model.h5", 
     model.save(name, save_format=save_format)
     assert h5py.is_hdf5(name), name
 """,
+    "arguments of distributions by position": """
+import tensorflow as tf
+ds = tf.contrib.distributions
+assert not ds.MultivariateNormalDiagWithSoftplusScale([0.0], [1.0]).validate_args
+for checked in (
+    ds.MultivariateNormalDiag([0.0], [1.0], None, True, True, "named"),
+    ds.Geometric([0.5], None, True, True, "named"),
+    ds.MixtureSameFamily(ds.Categorical(probs=[1.0]), ds.Normal([0.0], [1.0]), True, True, "named"),
+    ds.MultivariateNormalTriL([0.0], [[1.0]], True, True, "named"),
+    ds.RelaxedOneHotCategorical(0.5, [0.1, 0.2], None, tf.float32, True, True, "named"),
+    ds.bijectors.Permute([1, 0], True, "named"),
+    ds.bijectors.Sigmoid(True, "named"),
+    ds.bijectors.CholeskyOuterProduct(True, "named"),
+    ds.bijectors.Softplus(None, True, "named"),
+):
+    assert checked.validate_args is True and checked.name.startswith("named"), checked
+""",
     "buckets by length": """
 import pytest
 import tensorflow as tf

@@ -293,6 +293,22 @@ def test_estimators_train():
     assert [line for line in said if not line.startswith("WARNING:tensorflow:Trapezoidal rule")] == []
 
 
+IMPORTED_ALONE = """
+import sys
+from vae_tf1 import tensorflow1 as tf
+assert "tensorflow_probability.python.distributions" not in sys.modules
+assert "tensorflow_probability.python.experimental" not in sys.modules
+posterior = tf.contrib.distributions.MultivariateNormalDiag([0.0], [1.0])
+assert posterior.reparameterization_type is tf.distributions.Normal(0.0, 1.0).reparameterization_type
+"""
+
+
+def test_tensorflow_probability_is_loaded_once_it_is_touched():
+    done = python(IMPORTED_ALONE)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
 EAGER_BEFORE = """
 import tensorflow as tf2
 tensor = tf2.constant(1)
