@@ -205,7 +205,7 @@ assert scipy.misc.logsumexp([0.0, 0.0]) == np.log(2)
 try:
     scipy.misc.imfilter
 except AttributeError as error:
-    assert "scipy.misc.imfilter is not in SciPy any more" in str(error)
+    assert "SciPy has removed scipy.misc.imfilter" in str(error)
 """,
     "imageio of 2018": """
 import sys

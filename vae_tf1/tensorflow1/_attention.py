@@ -1,4 +1,4 @@
-"""Attention of `tf.contrib.seq2seq`: its mechanisms, and the cell that uses them."""
+"""The attention mechanisms of `tf.contrib.seq2seq`, and the cell that uses them."""
 
 import collections
 
@@ -8,7 +8,7 @@ from vae_tf1.tensorflow1._keras import layers, rnn_cell
 
 
 class AttentionMechanism:
-    """Scores of a memory [N, T, _] for a query [N, _]."""
+    """Scores each time of a memory [N, T, _] for a query [N, _]."""
 
     def __init__(self, query_layer, memory_layer, memory, memory_sequence_length, probability_fn, score_mask_value):
         memory = tf.convert_to_tensor(memory, name="memory")
@@ -45,7 +45,7 @@ def _dense(num_units: int, name: str, dtype):
 
 def _refuse(custom_key_value_fn) -> None:
     if custom_key_value_fn is not None:
-        raise ValueError("custom_key_value_fn is not supported; pass a memory that has been transformed.")
+        raise ValueError("custom_key_value_fn is not supported; transform the memory before.")
 
 
 class LuongAttention(AttentionMechanism):
@@ -132,13 +132,13 @@ def _attend(mechanism, cell_output, attention_state, attention_layer):
 
 
 class AttentionWrapper(rnn_cell.RNNCell):  # type: ignore[name-defined]
-    """A cell whose input has the last attention beside it, and whose output is the attention to a memory.
+    """A cell that reads its input beside the last attention, and returns the attention to a memory.
 
     Args:
         attention_mechanism: one, or a list.
-        attention_layer_size: width of a layer on the cell's output and the context, or one for each mechanism; None
-            for the context itself.
-        output_attention: whether the attention is the output, rather than the cell's own.
+        attention_layer_size: width of a layer on the cell's output and the context, or one width for each mechanism;
+            None returns the context itself.
+        output_attention: whether to return the attention, rather than the cell's output.
         attention_layer: layers instead of `attention_layer_size`.
 
     Raises:
@@ -174,7 +174,7 @@ class AttentionWrapper(rnn_cell.RNNCell):  # type: ignore[name-defined]
 
     def _make_layers(self, sizes, given) -> list:
         if sizes is not None and given is not None:
-            raise ValueError("Pass either attention_layer_size or attention_layer.")
+            raise ValueError("attention_layer_size and attention_layer are both given; pass one of them.")
         if sizes is not None:
             made = [_dense(size, "attention_layer", self._mechanisms[0].values.dtype) for size in _as_list(sizes)]
         else:

@@ -1,4 +1,4 @@
-"""The bijectors of `tf.contrib.distributions` that tensorflow-probability has dropped or defines otherwise."""
+"""The bijectors of `tf.contrib.distributions` that tensorflow-probability has dropped or defines differently."""
 
 from typing import Any
 
@@ -94,7 +94,7 @@ def adapt(base: type, order: str, translate=lambda named: named, **attributes) -
     Args:
         order: the names of 1.15's arguments by position.
         translate: from 1.15's arguments by name to today's.
-        attributes: further ones of the class.
+        attributes: further attributes of the class.
     """
 
     def __init__(self, *arguments, **named):  # noqa: N807

@@ -24,7 +24,7 @@ from vae_tf1.tensorflow1 import (
 )
 from vae_tf1.tensorflow1._imports import Module
 
-# Names that tf.contrib had for something that had, or has now, another name in tf.
+# Names of tf.contrib for what tf has under another name.
 _SAME = {
     "checkpoint": {
         "CheckpointManager": "train.CheckpointManager",
@@ -160,7 +160,7 @@ contrib = Module(
     ),
     util=Module("contrib.util", **_same("util")),
 )
-for name in ("text", "categorical_vocabulary"):  # saved vocabularies name them
+for name in ("text", "categorical_vocabulary"):  # pickled vocabularies refer to these modules
     vars(contrib.learn.preprocessing)[name] = contrib.learn.preprocessing
 for name in ("core_rnn", "core_rnn_cell", "core_rnn_cell_impl"):
     vars(contrib.rnn)[name] = contrib.rnn

@@ -1,4 +1,4 @@
-"""What `tf.contrib.distributions` was made of: one world with `tf.distributions`.
+"""`tf.contrib.distributions`, one family with `tf.distributions`.
 
 The fourteen names of `tf.distributions` are TensorFlow's own, unchanged since 1.15. The others are
 tensorflow-probability's with 1.15's arguments, attributes and numbers. `tf.contrib.distributions` takes a name from
@@ -41,7 +41,7 @@ def _is_own(value) -> bool:
 
 
 def _modern(value):
-    """TensorFlow's own distributions, alone or in a list, as tensorflow-probability's."""
+    """Converts TensorFlow's own distributions, alone or in a list, to tensorflow-probability's."""
     if isinstance(value, list | tuple):
         return value if not any(_is_own(one) for one in value) else [_modern(one) for one in value]
     if not _is_own(value):
@@ -51,7 +51,7 @@ def _modern(value):
         if counterpart is not None and ancestor is getattr(tf.distributions, ancestor.__name__, None):
             taken = inspect.signature(counterpart.__init__).parameters
             parameters = {name: given for name, given in value.parameters.items() if name in taken}
-            if ancestor is not type(value):  # WithSoftplusScale and its like: the parameter itself
+            if ancestor is not type(value):  # NormalWithSoftplusScale, for one, has the scale itself
                 parameters |= {name: getattr(value, name) for name in parameters if hasattr(value, name)}
             return counterpart(**parameters | {"name": value.name.rstrip("/").rpartition("/")[2]})
     return value
@@ -180,7 +180,7 @@ def WishartFull(df, scale, *arguments, **named):  # noqa: N802
 
 
 def _unite_with_tensorflow() -> None:
-    """Makes `tf.distributions` and tensorflow-probability's one family, with one registry of KL divergences."""
+    """Joins `tf.distributions` and tensorflow-probability's into one family, with one registry of KL divergences."""
     tf.distributions.Distribution.register(_tfd.Distribution)
     for name in ("ReparameterizationType", "FULLY_REPARAMETERIZED", "NOT_REPARAMETERIZED"):
         for module in (_reparameterization, _tfd):

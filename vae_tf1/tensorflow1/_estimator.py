@@ -45,8 +45,7 @@ _stood_still: list[str] = []  # the last such message
 def _has_stopped(record: logging.LogRecord) -> bool:
     """Drops the first of two equal warnings that the global step stands still.
 
-    TensorFlow reads the step while it is being increased: either number may come, so two readings can be equal, but not
-    three.
+    TensorFlow reads the step while another thread increases it, so two readings can be equal, but not three.
     """
     message = record.getMessage()
     if not message.startswith("It seems that global step"):
@@ -58,7 +57,7 @@ def _has_stopped(record: logging.LogRecord) -> bool:
 
 def _refuse_fit(estimator):
     raise AttributeError(
-        "fit of tf.contrib.learn's estimators is not in tf.estimator; write train(input_fn, steps=...), with "
+        "tf.estimator lacks the fit of tf.contrib.learn's estimators; write train(input_fn, steps=...), with "
         "tf.estimator.inputs.numpy_input_fn for arrays."
     )
 
@@ -72,7 +71,7 @@ _SAME = ("Estimator", "NanLossDuringTrainingError", "RunConfig")
 
 
 class Learn(types.ModuleType):
-    """Finds them once they are asked for; the models train on the mean loss, where `tf.estimator` takes the sum."""
+    """Loads them on first use; the models train on the mean loss, where `tf.estimator` takes the sum."""
 
     def __getattr__(self, name: str):
         if name not in _MODELS + _SAME or not is_installed():

@@ -47,7 +47,7 @@ def private_modules() -> dict[str, types.ModuleType]:
 
 
 def restore() -> None:
-    """Gives tf-keras the names, the files and the variables' names of `tf.keras` 1.15."""
+    """Gives tf-keras the names, file formats and variable names of `tf.keras` 1.15."""
     keras.__version__ = "2.2.4-tf"  # type: ignore[attr-defined]
     keras.Sequential.predict_classes, _Model.predict_proba = _predict_classes, _predict_proba
     _Model.save, keras.models.save_model, keras.models.load_model = _save, _save, _load_model
@@ -73,12 +73,12 @@ def _describe_missing(prefix: str, name: str):
 
 
 def _predict_proba(model, x, batch_size=32, verbose=0):
-    """What `predict` gives."""
+    """The same as `predict`."""
     return model.predict(x, batch_size, verbose)
 
 
 def _predict_classes(model, x, batch_size=32, verbose=0) -> np.ndarray:
-    """The likeliest class; of one output, whether it is more than a half."""
+    """Returns the likeliest class; for a single output, whether it exceeds 0.5."""
     probabilities = model.predict(x, batch_size, verbose)
     return probabilities.argmax(-1) if probabilities.shape[-1] > 1 else (probabilities > 0.5).astype("int32")
 
@@ -104,7 +104,7 @@ def _save(
 
 
 def _load_model(filepath, custom_objects=None, compile=True, _load_model=keras.models.load_model, **named):
-    """Reads the file, whatever its suffix."""
+    """Reads HDF5 whatever the suffix, and SavedModel directories."""
     h5py = importlib.import_module("h5py")
     if isinstance(filepath, h5py.File) or (os.path.isfile(filepath) and h5py.is_hdf5(filepath)):
         target = filepath if isinstance(filepath, h5py.File) else os.fspath(filepath)
@@ -113,7 +113,7 @@ def _load_model(filepath, custom_objects=None, compile=True, _load_model=keras.m
 
 
 def _build_cell_without_scope(layer, input_shape, _build=_RNN.build) -> None:
-    """The variables are `lstm/kernel`; tf-keras has the cell's name in between, which 1.15's checkpoints have not."""
+    """Names variables `lstm/kernel`, as 1.15's checkpoints do; tf-keras inserts the cell's name."""
     shape = tuple(input_shape[0] if isinstance(input_shape, list) else input_shape)
     if isinstance(layer.cell, keras.layers.Layer) and not layer.cell.built and not isinstance(shape[0], tuple | list):
         layer.cell.build(shape[1:] if layer.time_major else (shape[0], *shape[2:]))
@@ -127,7 +127,7 @@ def _make_adagrad(cls, config, custom_objects=None, _from_config=_Adagrad.from_c
 
 
 def _load_mnist(path="mnist.npz", _load_data=keras.datasets.mnist.load_data):
-    """uint8 images [N, 28, 28] and labels [N], from VAE_TF1_DATA_DIR where that is set."""
+    """Returns uint8 images [N, 28, 28] and labels [N], from VAE_TF1_DATA_DIR if that is set."""
     if not (directory := os.environ.get("VAE_TF1_DATA_DIR")):
         return _load_data(path)
     data = input_data.read_data_sets(directory, dtype=np.uint8, reshape=False, validation_size=0)

@@ -1,4 +1,4 @@
-"""What `tf.contrib.layers` had and tf-slim has not, on embeddings."""
+"""The functions of `tf.contrib.layers` on embeddings, which tf-slim lacks."""
 
 import tensorflow.compat.v1 as tf
 import tf_slim
@@ -35,9 +35,9 @@ def bow_encoder(
     scope=None,
     reuse=None,
 ):
-    """The mean of the embeddings of each row of int [N, T], in the scope's variable `embeddings`: float [N, embed_dim].
+    """Averages the embeddings of each row of int [N, T], with the scope's variable `embeddings`: float [N, embed_dim].
 
-    With `sparse_lookup`, 0 in dense `ids` is the end of a row and does not count.
+    With `sparse_lookup`, a 0 in dense `ids` is padding and does not count.
     """
     if isinstance(ids, tf.SparseTensor) and not sparse_lookup:
         raise TypeError("ids are sparse; pass sparse_lookup=True.")
@@ -57,7 +57,7 @@ def _embeddings(shape, initializer, regularizer, trainable):
 
 
 def embedding_lookup_unique(params, ids, partition_strategy="mod", name=None):
-    """`tf.nn.embedding_lookup` that reads each row once."""
+    """`tf.nn.embedding_lookup` that reads each row of `params` once."""
     with tf.name_scope(name, "EmbeddingLookupUnique", [params, ids]):
         unique, positions = tf.unique(tf.reshape(ids, [-1]))
         rows = tf.gather(tf.nn.embedding_lookup(params, unique, partition_strategy), positions)

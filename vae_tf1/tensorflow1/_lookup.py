@@ -1,4 +1,4 @@
-"""The functions of `tf.contrib.lookup` whose argument `mapping` has another name in TensorFlow's lookup_ops."""
+"""The names of `tf.contrib.lookup` that TensorFlow's lookup_ops has under another name or with other arguments."""
 
 import tensorflow.compat.v1 as tf
 from tensorflow.python.ops import lookup_ops
@@ -31,10 +31,10 @@ def index_to_string_table_from_tensor(mapping, default_value="UNK", name=None):
 
 
 def string_to_index(tensor, mapping, default_value=-1, name=None):
-    """Numbers of words; they need `tf.tables_initializer`."""
+    """Looks up the numbers of words; run `tf.tables_initializer` first."""
     return index_table_from_tensor(mapping, default_value=default_value, name=name).lookup(tensor)
 
 
 def index_to_string(tensor, mapping, default_value="UNK", name=None):
-    """Words of numbers; they need `tf.tables_initializer`."""
+    """Looks up the words of numbers; run `tf.tables_initializer` first."""
     return index_to_string_table_from_tensor(mapping, default_value, name).lookup(tf.cast(tensor, tf.int64))

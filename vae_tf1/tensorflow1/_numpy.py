@@ -1,4 +1,4 @@
-"""What NumPy has dropped since 2017, and what it does otherwise."""
+"""Restores what NumPy has dropped or changed since 2017."""
 
 import functools
 import sys
@@ -30,7 +30,7 @@ def _reshape_with_newshape(a, *arguments, newshape=None, _reshape=np.reshape, **
 
 
 def _fromstring(string, dtype=float, count=-1, *arguments, sep="", _fromstring=np.fromstring, **named):
-    """`np.fromstring`, which read bytes too."""
+    """`np.fromstring` that reads bytes, too."""
     if arguments or sep:
         return _fromstring(string, dtype, count, *arguments, sep=sep, **named)
     data = string.encode("latin-1") if isinstance(string, str) else string
@@ -38,7 +38,7 @@ def _fromstring(string, dtype=float, count=-1, *arguments, sep="", _fromstring=n
 
 
 def _accepting_ragged(make_array):
-    """`np.array` or `np.asarray`; where a program's rows differ in shape, it returns objects, as before NumPy 1.24."""
+    """Makes `np.array` or `np.asarray` return objects where a program's rows differ in shape, as before NumPy 1.24."""
 
     @functools.wraps(make_array)
     def make(*arguments, **named):

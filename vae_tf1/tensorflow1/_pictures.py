@@ -1,4 +1,4 @@
-"""What Matplotlib and imageio did in 2017, for programs that import them."""
+"""Restores what Matplotlib and imageio did in 2017, when a program imports them."""
 
 import importlib
 import re
@@ -12,7 +12,7 @@ def restore_matplotlib() -> None:
     matplotlib, cm = importlib.import_module("matplotlib"), importlib.import_module("matplotlib.cm")
 
     def get_cmap(name=None, lut: int | None = None):
-        """The colour map of that name, with `lut` colours."""
+        """Returns the colour map of that name, with `lut` colours."""
         if isinstance(name, importlib.import_module("matplotlib.colors").Colormap):
             return name
         colours = matplotlib.colormaps[name or matplotlib.rcParams["image.cmap"]]

@@ -11,7 +11,7 @@ _RNNCell, _LSTMCell, _GRUCell = rnn_cell.RNNCell, rnn_cell.LSTMCell, rnn_cell.GR
 
 
 class _Linear:
-    """args @ kernel + bias, where args are one tensor [N, _] or several side by side; makes its variables once."""
+    """args @ kernel + bias, where args are tensors [N, width], side by side; creates its variables once."""
 
     def __init__(self, args, output_size: int, build_bias: bool, bias_initializer=None, kernel_initializer=None):
         args = [] if args is None else nest.flatten(args)
@@ -34,12 +34,12 @@ class _Linear:
 
 
 def _linear(args, output_size: int, bias: bool, bias_initializer=None, kernel_initializer=None):
-    """`_Linear`, made and called."""
+    """Creates a `_Linear` and calls it."""
     return _Linear(args, output_size, bias, bias_initializer, kernel_initializer)(args)
 
 
 class InputProjectionWrapper(_RNNCell):  # type: ignore[misc, valid-type]
-    """A cell whose input is multiplied by a matrix first."""
+    """Projects the input of a cell."""
 
     def __init__(self, cell, num_proj: int, activation=None, input_size=None, reuse=None):
         super().__init__(_reuse=reuse)
@@ -57,7 +57,7 @@ class InputProjectionWrapper(_RNNCell):  # type: ignore[misc, valid-type]
 
 
 class OutputProjectionWrapper(_RNNCell):  # type: ignore[misc, valid-type]
-    """A cell whose output is multiplied by a matrix."""
+    """Projects the output of a cell."""
 
     def __init__(self, cell, output_size: int, activation=None, reuse=None):
         super().__init__(_reuse=reuse)
@@ -76,7 +76,7 @@ class OutputProjectionWrapper(_RNNCell):  # type: ignore[misc, valid-type]
 
 
 class EmbeddingWrapper(_RNNCell):  # type: ignore[misc, valid-type]
-    """A cell whose input, a class [N], is looked up in a matrix first."""
+    """Embeds the input of a cell, classes [N]."""
 
     def __init__(self, cell, embedding_classes: int, embedding_size: int, initializer=None, reuse=None):
         super().__init__(_reuse=reuse)
@@ -150,7 +150,7 @@ class LayerNormBasicLSTMCell(_RNNCell):  # type: ignore[misc, valid-type]
 def LSTMBlockCell(  # noqa: N802
     num_units: int, forget_bias=1.0, cell_clip=None, use_peephole=False, dtype=None, reuse=None, name="lstm_cell"
 ):
-    """The LSTM cell with the variables of 1.15's fused one."""
+    """The plain LSTM cell, with the variables of 1.15's fused cell."""
     return _LSTMCell(num_units, use_peephole, cell_clip, forget_bias=forget_bias, reuse=reuse, name=name, dtype=dtype)
 
 
@@ -158,7 +158,7 @@ _BLOCK_NAMES = {"gates/kernel": "w_ru", "gates/bias": "b_ru", "candidate/kernel"
 
 
 class GRUBlockCell(_GRUCell):  # type: ignore[misc, valid-type]
-    """The GRU cell with the variables of 1.15's fused one."""
+    """The plain GRU cell, with the variables of 1.15's fused cell."""
 
     def __init__(self, num_units=None, cell_size=None, reuse=None, name="gru_cell"):
         super().__init__(cell_size if num_units is None else num_units, reuse=reuse, name=name)
@@ -168,7 +168,7 @@ class GRUBlockCell(_GRUCell):  # type: ignore[misc, valid-type]
 
 
 def GRUBlockCellV2(num_units=None, cell_size=None, reuse=None, name="gru_cell"):  # noqa: N802
-    """The GRU cell, whose variables are those of 1.15's second fused one."""
+    """The plain GRU cell, whose variables are those of 1.15's second fused cell."""
     return _GRUCell(cell_size if num_units is None else num_units, reuse=reuse, name=name)
 
 
@@ -188,7 +188,7 @@ def stack_bidirectional_dynamic_rnn(
     scope=None,
     swap_memory=False,
 ):
-    """Layers of bidirectional recurrent networks, each of which sees both directions of the one below.
+    """Stacks bidirectional recurrent networks; each layer reads both directions of the one below.
 
     Returns:
         The last layer's outputs [N, T, forward + backward], and the tuples of the layers' last states.
@@ -224,7 +224,7 @@ def stack_bidirectional_rnn(
     sequence_length=None,
     scope=None,
 ):
-    """`stack_bidirectional_dynamic_rnn` of a list of inputs [N, _], one for each time; the outputs are a list, too."""
+    """`stack_bidirectional_dynamic_rnn` on a list of inputs [N, _], one for each time; returns a list of outputs."""
 
     def layer(forward, backward, x, states):
         outputs, *last = tf.nn.static_bidirectional_rnn(
@@ -239,7 +239,7 @@ def stack_bidirectional_rnn(
 
 def _stack(cells_fw, cells_bw, initial, scope, x, layer, joined):
     if not cells_fw or len(cells_fw) != len(cells_bw):
-        raise ValueError(f"There are {len(cells_fw)} forward and {len(cells_bw)} backward cells; pass as many of each.")
+        raise ValueError(f"There are {len(cells_fw)} forward and {len(cells_bw)} backward cells; pass equally many.")
     for states in initial:
         if states is not None and not (isinstance(states, list) and len(states) == len(cells_fw)):
             raise ValueError(f"The initial states are {states}; pass a list of {len(cells_fw)}, one for each layer.")
