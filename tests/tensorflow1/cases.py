@@ -170,6 +170,8 @@ from tensorflow.python.util.nest import is_sequence
 from tensorflow.python.ops.init_ops import _compute_fans
 from tensorflow.python.ops.rnn_cell_impl import _Linear
 from tensorflow.contrib.rnn.python.ops.core_rnn_cell import _linear
+from tensorflow.contrib.slim.python.slim.metrics import set_union
+from tensorflow.python.framework.ops import _get_graph_from_inputs
 assert convert_variables_to_constants is tf.graph_util.convert_variables_to_constants
 assert scalar().rank == 0 and vector(3).as_list() == [3] and is_sequence((1, 2)) and not is_sequence("ab")
 """,
@@ -520,6 +522,19 @@ model = tf.keras.models.Sequential([tf.keras.layers.Dense(1, input_shape=(6,))])
 for name, save_format in (("model.tf", None), ("no_suffix", None), ("model.h5", "tf")):
     model.save(name, save_format=save_format)
     assert h5py.is_hdf5(name), name
+""",
+    "augmented pictures": """
+import numpy as np
+import tensorflow as tf
+image, picture = tf.keras.preprocessing.image, np.arange(25.0).reshape(5, 5, 1)
+rows = np.array([1, 2, 3, 4, 4])
+turned = image.apply_affine_transform(picture, theta=90)[..., 0]
+assert turned.round().tolist()[0] == [20, 20, 20, 15, 10] and turned.round().tolist()[4] == [24, 24, 24, 19, 14]
+assert (image.apply_affine_transform(picture, tx=1) == picture[rows]).all()
+assert (image.ImageDataGenerator().apply_transform(picture, {"tx": 1}) == picture[rows]).all()
+np.random.seed(0)
+moved = image.ImageDataGenerator(height_shift_range=0.4).random_transform(picture)
+assert (moved - moved[:, :1] == np.arange(5.0)[:, None]).all()  # each row as a whole
 """,
     "arguments of distributions by position": """
 import tensorflow as tf

@@ -12,6 +12,7 @@ import numpy as np
 from tf_keras.src.engine.training import Model as _Model
 from tf_keras.src.layers.rnn.base_rnn import RNN as _RNN
 from tf_keras.src.optimizers.legacy.adagrad import Adagrad as _Adagrad
+from tf_keras.src.preprocessing import image as _image
 from tf_keras.src.saving.legacy import hdf5_format as _hdf5_format
 
 from vae_tf1 import input_data
@@ -54,6 +55,10 @@ def restore() -> None:
     _RNN.build = _build_cell_without_scope
     keras.datasets.mnist.load_data = _load_mnist
     _Adagrad.from_config = classmethod(_make_adagrad)
+    _image.transform_matrix_offset_center = _move_to_center
+    keras.preprocessing.image.apply_affine_transform = functools.partial(
+        _image.apply_affine_transform, row_axis=0, col_axis=1, channel_axis=2
+    )
     for name, module in list(sys.modules.items()):
         if name.startswith(_V1) and "__internal__" not in name:
             describe = functools.partial(_describe_missing, f"tf.keras{name.removeprefix(_V1)}")
@@ -124,6 +129,15 @@ def _build_cell_without_scope(layer, input_shape, _build=_RNN.build) -> None:
 def _make_adagrad(cls, config, custom_objects=None, _from_config=_Adagrad.from_config.__func__):
     """`compile("adagrad")` started its accumulators at 0, `Adagrad()` at 0.1."""
     return _from_config(cls, {"initial_accumulator_value": 0.0, **config}, custom_objects)
+
+
+def _move_to_center(matrix, rows, columns) -> np.ndarray:
+    """Applies the matrix about 1.15's centre, to rows and columns in 1.15's order; tf-keras swaps them afterwards.
+
+    Without this, `ImageDataGenerator(height_shift_range=...)` moves pictures sideways.
+    """
+    center = np.array([[1, 0, rows / 2 + 0.5], [0, 1, columns / 2 + 0.5], [0, 0, 1]])
+    return (center @ matrix @ np.linalg.inv(center))[[1, 0, 2]][:, [1, 0, 2]]
 
 
 def _load_mnist(path="mnist.npz", _load_data=keras.datasets.mnist.load_data):
