@@ -70,6 +70,8 @@ def import_tensorflow() -> None:
         return
     chosen = os.environ.get(LOG_LEVEL)
     os.environ[LOG_LEVEL] = chosen or "2"  # errors only
+    import tensorflow_probability  # before TensorFlow, so that it loads its parts once they are touched
+
     try:
         with stderr_without_noise():
             import tensorflow
@@ -78,6 +80,8 @@ def import_tensorflow() -> None:
     finally:
         if chosen is None:
             del os.environ[LOG_LEVEL]
+    with contextlib.suppress(ModuleNotFoundError):  # it chooses its Keras here, which TF_USE_LEGACY_KERAS would break
+        import tensorflow_probability.python.internal.tf_keras  # noqa: F401
 
 
 def restore_names_for_tf_slim() -> None:

@@ -1,5 +1,7 @@
 """`build_vae`: the whole graph of the original notebook, assembled from the functions of `model`."""
 
+from __future__ import annotations  # which load tensorflow-probability otherwise
+
 import functools
 import math
 import numbers
@@ -16,7 +18,7 @@ from vae_tf1.inputs import bernoulli_of
 from vae_tf1.tf1_seeds import use_tf1_seeds
 from vae_tf1.vae import VAE
 
-Distribution: TypeAlias = tfp.distributions.Distribution
+Distribution: TypeAlias = "tfp.distributions.Distribution"
 HIDDEN_UNITS, LATENT_DIMENSIONS = 128, 64
 
 

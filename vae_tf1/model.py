@@ -23,7 +23,7 @@ import tf_slim as slim
 
 from vae_tf1._checks import as_rows, as_sizes
 
-Likelihood = tuple[tf.Tensor, tfp.distributions.Distribution]  # x_logits and p(x|z)
+Likelihood = tuple[tf.Tensor, "tfp.distributions.Distribution"]  # x_logits and p(x|z)
 
 
 class NegativeElbo(NamedTuple):

@@ -52,7 +52,7 @@ class VAE(NamedTuple):
     mu_logvar: tf.Tensor | None
     z: tf.Tensor
     x_logits: tf.Tensor
-    x_dist: tfp.distributions.Distribution
+    x_dist: "tfp.distributions.Distribution"
     x_hat: tf.Tensor
     reconstruction: tf.Tensor
     kl_divergence: tf.Tensor

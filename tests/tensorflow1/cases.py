@@ -170,6 +170,8 @@ from tensorflow.python.util.nest import is_sequence
 from tensorflow.python.ops.init_ops import _compute_fans
 from tensorflow.python.ops.rnn_cell_impl import _Linear
 from tensorflow.contrib.rnn.python.ops.core_rnn_cell import _linear
+from tensorflow.contrib.slim.python.slim.metrics import set_union
+from tensorflow.python.framework.ops import _get_graph_from_inputs
 assert convert_variables_to_constants is tf.graph_util.convert_variables_to_constants
 assert scalar().rank == 0 and vector(3).as_list() == [3] and is_sequence((1, 2)) and not is_sequence("ab")
 """,
@@ -205,7 +207,7 @@ assert scipy.misc.logsumexp([0.0, 0.0]) == np.log(2)
 try:
     scipy.misc.imfilter
 except AttributeError as error:
-    assert "scipy.misc.imfilter is not in SciPy any more" in str(error)
+    assert "SciPy has removed scipy.misc.imfilter" in str(error)
 """,
     "imageio of 2018": """
 import sys
@@ -225,6 +227,14 @@ assert {name: im.tolist() for name, im in written.items()} == {
     "unit.png": [[0, 127, 255]], "wide.png": [[0, 127, 255]], "bytes.png": [[7]]
 }
 assert written["unit.png"].dtype == np.uint8
+imwrite("depth.tiff", np.array([[0.0, 0.5]]))  # this format holds floats
+assert written["depth.tiff"].tolist() == [[0.0, 0.5]]
+try:
+    imwrite("broken.jpg", np.array([[np.nan]]))
+except ValueError as error:
+    assert "broken.jpg has NaN" in str(error)
+else:
+    raise AssertionError
 del sys.modules["imageio"]
 """,
     "what other libraries had": """
@@ -241,6 +251,8 @@ np.save("ragged.npy", [np.zeros([10, 3]), [0.0] * 5])
 assert len(np.load("ragged.npy", allow_pickle=True)) == 2
 step = np.array([np.zeros(4), 1, 0.5])
 assert step.shape == (3,) and step.dtype == object and np.reshape(step, [1, 3]).shape == (1, 3)
+assert np.in1d([[1, 2], [3, 4]], [1, 4]).tolist() == [True, False, False, True]
+assert np.asfarray([1, 2], dtype=np.int32).dtype == np.float64
 assert np.array([[np.zeros(4), 1], [np.ones(4), 2]]).shape == (2, 2) and np.asarray([[1], [2, 3]]).shape == (2,)
 for wrong in (lambda: np.array([[1], [2, 3]], float), lambda: np.array("a", int)):
     try:
@@ -379,6 +391,35 @@ with tf.Session() as sess, pytest.raises(tf.errors.InvalidArgumentError):
     sess.run(tf.global_variables_initializer())
     sess.run(outputs)
 """,
+    "attention needs lengths and batches that fit": """
+import pytest
+import tensorflow as tf
+tf.reset_default_graph()
+seq2seq = tf.contrib.seq2seq
+with pytest.raises(tf.errors.InvalidArgumentError, match="memory_sequence_length must be positive"):
+    seq2seq.LuongAttention(3, tf.ones([2, 4, 3]), memory_sequence_length=[0, 2])
+cell = seq2seq.AttentionWrapper(tf.nn.rnn_cell.GRUCell(3), seq2seq.LuongAttention(3, tf.ones([1, 4, 3])), 5)
+output, _ = cell(tf.ones([2, 3]), cell.zero_state(2, tf.float32))
+with tf.Session() as sess, pytest.raises(tf.errors.InvalidArgumentError, match="differ in batch size"):
+    sess.run(tf.global_variables_initializer())
+    sess.run(output)
+""",
+    "decoders with outputs of any structure": """
+import tensorflow as tf
+tf.reset_default_graph()
+class Decoder(tf.contrib.seq2seq.Decoder):
+    batch_size = property(lambda self: tf.constant(2))
+    output_size = property(lambda self: (3, {"ids": tf.TensorShape([])}))
+    output_dtype = property(lambda self: (tf.float32, {"ids": tf.int32}))
+    def initialize(self, name=None):
+        return tf.zeros([2], tf.bool), tf.zeros([2, 3]), tf.zeros([2, 3])
+    def step(self, time, inputs, state, name=None):
+        return (inputs, {"ids": tf.fill([2], time)}), state, inputs, tf.fill([2], time > 1)
+(outputs, ids), _, lengths = tf.contrib.seq2seq.dynamic_decode(Decoder(), impute_finished=True)
+with tf.Session() as sess:
+    assert sess.run(outputs).shape == (2, 3, 3) and sess.run(ids["ids"]).tolist() == [[0, 1, 2]] * 2
+    assert sess.run(lengths).tolist() == [3, 3]
+""",
     "helpers of one's own": """
 import tensorflow as tf
 tf.reset_default_graph()
@@ -406,6 +447,111 @@ with tf.Session() as sess:
     assert sess.run(lengths).tolist() == [2, 4] and calls == ["initialize"]
     assert sess.run(outputs.rnn_output).shape == (2, 4, 3) and sess.run(drawn.sample_id).shape[0] == 2
     assert sess.run(last.alignment_history.stack()).shape == (4, 2, 5)
+""",
+    "contrib.rnn's linear map": """
+import pytest
+import tensorflow as tf
+from tensorflow.contrib.rnn.python.ops.core_rnn_cell import _linear
+tf.reset_default_graph()
+with tf.variable_scope("s", partitioner=tf.fixed_size_partitioner(2)):
+    _linear(tf.ones([2, 4]), 4, True)
+assert [v.op.name for v in tf.global_variables()] == ["s/kernel/part_0", "s/kernel/part_1", "s/bias"]
+for wrong in (None, [], tf.ones([2, 4, 4]), tf.placeholder(tf.float32, [2, None])):
+    with pytest.raises(ValueError, match="pass tensors .N, width. whose width is known"):
+        _linear(wrong, 3, True)
+cells = lambda: [tf.nn.rnn_cell.GRUCell(3)]
+with pytest.raises(ValueError, match="pass a list of 1"):
+    tf.contrib.rnn.stack_bidirectional_dynamic_rnn(
+        cells(), cells(), tf.ones([2, 5, 3]), initial_states_fw=[tf.ones([2, 3])] * 2, dtype=tf.float32
+    )
+assert tf.contrib.rnn.transpose_batch_time(tf.ones([3])).shape.as_list() == [3]
+""",
+    "the layer-normalized LSTM cell's seeds, and its half precision": """
+import numpy as np
+import tensorflow as tf
+tf.reset_default_graph()
+tf.set_random_seed(1)
+cell = tf.contrib.rnn.LayerNormBasicLSTMCell(3, dropout_keep_prob=0.5)
+cell(tf.ones([2, 3]), cell.zero_state(2, tf.float32))
+random = [op for op in tf.get_default_graph().get_operations() if op.type == "RandomUniform"]
+assert [op.get_attr("seed2") for op in random] == [22, 126]  # recorded with TensorFlow 1.15.5
+tf.reset_default_graph()
+with tf.variable_scope("zeros", initializer=tf.zeros_initializer()), tf.Session() as sess:
+    cell = tf.contrib.rnn.LayerNormBasicLSTMCell(3)
+    output, _ = cell(tf.ones([2, 3], tf.float16), cell.zero_state(2, tf.float16))
+    sess.run(tf.global_variables_initializer())
+    assert np.isfinite(sess.run(output)).all()
+""",
+    "embeddings are float32 in every scope": """
+import tensorflow as tf
+tf.reset_default_graph()
+with tf.variable_scope("wide", dtype=tf.float64):
+    assert tf.contrib.layers.embed_sequence(tf.zeros([2, 5], tf.int32), 10, 4).dtype == tf.float32
+    assert tf.contrib.layers.bow_encoder(tf.ones([2, 5], tf.int32), 10, 4).dtype == tf.float32
+""",
+    "hash tables by their names of 1.15": """
+import tensorflow as tf
+tf.reset_default_graph()
+lookup = tf.contrib.lookup
+pairs = lookup.KeyValueTensorInitializer(["a"], [7], tf.string, tf.int64)
+table = lookup.HashTable(pairs, -1, "shared")
+assert table.resource_handle.op.get_attr("shared_name") == b"shared" and table.name == "hash_table"
+with tf.Session() as sess:
+    table.init.run()
+    assert sess.run(table.lookup(tf.constant(["a", "b"]))).tolist() == [7, -1]
+""",
+    "contrib.framework.py_func checks what it returns": """
+import pytest
+import tensorflow as tf
+tf.reset_default_graph()
+py_func = tf.contrib.framework.py_func
+same = py_func(lambda a: a, (tf.constant(1.0),), output_types=lambda a: a.dtype, output_shapes=lambda a: a.shape)
+other = py_func(lambda a: {"z": a, "b": a + 1}, (tf.constant(1.0),), output_types=[tf.float32, tf.float32])
+with tf.Session() as sess:
+    assert sess.run(same) == 1.0 and same.shape.rank == 0
+    with pytest.raises(tf.errors.InvalidArgumentError, match="same sequence type"):
+        sess.run(other)
+""",
+    "keras's defaults by name": """
+import h5py
+import tensorflow as tf
+tf.keras.backend.clear_session()
+assert tf.keras.optimizers.get("adagrad").get_config()["initial_accumulator_value"] == 0.0
+assert tf.keras.optimizers.Adagrad().get_config()["initial_accumulator_value"] == 0.1
+model = tf.keras.models.Sequential([tf.keras.layers.Dense(1, input_shape=(6,))])
+for name, save_format in (("model.tf", None), ("no_suffix", None), ("model.h5", "tf")):
+    model.save(name, save_format=save_format)
+    assert h5py.is_hdf5(name), name
+""",
+    "augmented pictures": """
+import numpy as np
+import tensorflow as tf
+image, picture = tf.keras.preprocessing.image, np.arange(25.0).reshape(5, 5, 1)
+rows = np.array([1, 2, 3, 4, 4])
+turned = image.apply_affine_transform(picture, theta=90)[..., 0]
+assert turned.round().tolist()[0] == [20, 20, 20, 15, 10] and turned.round().tolist()[4] == [24, 24, 24, 19, 14]
+assert (image.apply_affine_transform(picture, tx=1) == picture[rows]).all()
+assert (image.ImageDataGenerator().apply_transform(picture, {"tx": 1}) == picture[rows]).all()
+np.random.seed(0)
+moved = image.ImageDataGenerator(height_shift_range=0.4).random_transform(picture)
+assert (moved - moved[:, :1] == np.arange(5.0)[:, None]).all()  # each row as a whole
+""",
+    "arguments of distributions by position": """
+import tensorflow as tf
+ds = tf.contrib.distributions
+assert not ds.MultivariateNormalDiagWithSoftplusScale([0.0], [1.0]).validate_args
+for checked in (
+    ds.MultivariateNormalDiag([0.0], [1.0], None, True, True, "named"),
+    ds.Geometric([0.5], None, True, True, "named"),
+    ds.MixtureSameFamily(ds.Categorical(probs=[1.0]), ds.Normal([0.0], [1.0]), True, True, "named"),
+    ds.MultivariateNormalTriL([0.0], [[1.0]], True, True, "named"),
+    ds.RelaxedOneHotCategorical(0.5, [0.1, 0.2], None, tf.float32, True, True, "named"),
+    ds.bijectors.Permute([1, 0], True, "named"),
+    ds.bijectors.Sigmoid(True, "named"),
+    ds.bijectors.CholeskyOuterProduct(True, "named"),
+    ds.bijectors.Softplus(None, True, "named"),
+):
+    assert checked.validate_args is True and checked.name.startswith("named"), checked
 """,
     "buckets by length": """
 import pytest

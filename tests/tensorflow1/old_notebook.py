@@ -218,6 +218,7 @@ train_op = mnist.training(loss, 0.1)
 eval_correct = mnist.evaluation(logits, labels_placeholder)
 summary = tf.summary.merge_all()
 assert [v.op.name for v in tf.trainable_variables()][:2] == ["hidden1/weights", "hidden1/biases"]
+assert tf.get_default_graph().get_operation_by_name("hidden2/Relu") and logits.op.name == "softmax_linear/add"
 # %%
 with tf.Session() as sess:
     writer = tf.summary.FileWriter("logs", sess.graph)

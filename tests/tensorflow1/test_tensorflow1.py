@@ -1,4 +1,4 @@
-"""Old programs with one line changed. Each process here changes TensorFlow as a whole, so none of it is in this one."""
+"""Old programs with one line changed. They run in other processes, because the import changes all of TensorFlow."""
 
 import importlib.util
 import json
@@ -134,7 +134,7 @@ def test_old_programs_run_as_scripts(one_process):
 
 
 @pytest.mark.slow
-def test_old_programs_run_as_notebook_cells_each_of_them_twice(with_digits):
+def test_old_programs_run_as_notebook_cells_that_run_twice(with_digits):
     cells = [cell for program in PROGRAMS.values() for cell in changed(program).split("# %%\n") for _ in range(2)]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     resources = {"metadata": {"path": str(with_digits)}}
@@ -153,7 +153,7 @@ CLOSE = {
 }
 
 
-def test_models_have_the_names_and_numbers_of_tensorflow_1(one_process):
+def test_models_match_the_names_and_numbers_of_tensorflow_1(one_process):
     got, expected = one_process[0]["models"], json.loads((RECORDS / "models.json").read_text())
     assert got.keys() == expected.keys() == CLOSE.keys()
     for name, (first_ten, hundred, end) in CLOSE.items():
@@ -164,7 +164,7 @@ def test_models_have_the_names_and_numbers_of_tensorflow_1(one_process):
         assert got[name]["test_loss"] == pytest.approx(expected[name]["test_loss"], rel=end)
 
 
-def test_distributions_have_the_numbers_of_tensorflow_1(one_process):
+def test_distributions_match_the_numbers_of_tensorflow_1(one_process):
     got, expected = one_process[0]["distributions"], json.loads((RECORDS / "distributions.json").read_text())
     assert got.keys() == expected.keys()
     for text, value in expected.items():
@@ -175,14 +175,14 @@ def test_distributions_have_the_numbers_of_tensorflow_1(one_process):
 OTHER_SEEDS = {"keras.layers.LSTM"}
 
 
-def test_random_operations_have_the_seeds_of_tensorflow_1(one_process):
+def test_random_operations_match_the_seeds_of_tensorflow_1(one_process):
     got, expected = one_process[0]["random_operations"], json.loads((RECORDS / "random_operations.json").read_text())
     assert got.keys() == expected.keys()
     assert {name for name in got if got[name] != expected[name]} == OTHER_SEEDS
     assert all(got[name][:-1] == expected[name][:-1] for name in OTHER_SEEDS)
 
 
-def test_what_has_no_counterpart_says_so(one_process):
+def test_missing_names_say_what_to_write_instead(one_process):
     said = dict(zip([*MISSING, *REMOVED], one_process[0]["said"], strict=True))
     for touched, name in MISSING.items():
         assert said[touched].startswith(f"{name} has no counterpart in TensorFlow 2."), (touched, said[touched])
@@ -192,7 +192,7 @@ def test_what_has_no_counterpart_says_so(one_process):
         assert said[touched] == f"{name} was removed in TensorFlow 1.0; write {instead}."
 
 
-def test_parts_of_contrib_have_the_variables_and_numbers_of_tensorflow_1(one_process):
+def test_parts_of_contrib_match_the_variables_and_numbers_of_tensorflow_1(one_process):
     got, expected = one_process[0]["contrib_parts"], json.loads((RECORDS / "contrib_parts.json").read_text())
     assert got.keys() == expected.keys()
     for name, (variables, values) in expected.items():
@@ -236,14 +236,14 @@ for cell in (
 """
 
 
-def test_one_line_makes_a_notebook_tensorflow_1():
+def test_load_ext_makes_a_notebook_tensorflow_1():
     done = python(IN_A_NOTEBOOK)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
 
 
 @pytest.mark.parametrize("arguments", [[], ["nope.py"]])
-def test_running_nothing_says_how(arguments, tmp_path):
+def test_a_missing_program_prints_what_to_pass(arguments, tmp_path):
     command = [sys.executable, "-m", "vae_tf1.tensorflow1", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
@@ -276,6 +276,7 @@ for estimator in (
     estimator.train(inputs)
     result = estimator.evaluate(once)
     assert result["global_step"] == 200 and result["accuracy"] > 0.9, result
+assert result["loss"] < 2 * result["average_loss"], result  # contrib.learn took the mean over a batch, not the sum
 try:
     estimator.fit
 except AttributeError as error:
@@ -287,9 +288,25 @@ except AttributeError as error:
 def test_estimators_train():
     done = python(ESTIMATOR)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("fit of tf.contrib.learn's estimators is not in tf.estimator; write train(")
+    assert done.stdout.startswith("tf.estimator lacks the fit of tf.contrib.learn's estimators; write train(")
     said = done.stderr.splitlines()  # TensorFlow 1.15 warned of its own canned estimator's metric, too
     assert [line for line in said if not line.startswith("WARNING:tensorflow:Trapezoidal rule")] == []
+
+
+IMPORTED_ALONE = """
+import sys
+from vae_tf1 import tensorflow1 as tf
+assert "tensorflow_probability.python.distributions" not in sys.modules
+assert "tensorflow_probability.python.experimental" not in sys.modules
+posterior = tf.contrib.distributions.MultivariateNormalDiag([0.0], [1.0])
+assert posterior.reparameterization_type is tf.distributions.Normal(0.0, 1.0).reparameterization_type
+"""
+
+
+def test_tensorflow_probability_is_loaded_once_it_is_touched():
+    done = python(IMPORTED_ALONE)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
 
 
 EAGER_BEFORE = """
@@ -320,7 +337,7 @@ assert tf.nn.rnn_cell.GRUCell(3) and tf.keras.__name__.startswith("tf_keras")
 
 
 @pytest.mark.slow
-def test_imported_after_keras_it_works_and_says_what_does_not():
+def test_an_import_after_keras_works_and_warns_of_keras_3():
     done = python(IMPORTED_LATE)
     assert done.returncode == 0, done.stderr
     assert "tensorflow.keras was imported before vae_tf1.tensorflow1 and stays Keras 3" in done.stderr

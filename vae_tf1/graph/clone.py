@@ -108,8 +108,8 @@ class GraphClone:
             ) from error
 
     def copy_distribution(
-        self, distribution: tfp.distributions.Distribution, sources: Sources, name: str
-    ) -> tfp.distributions.Distribution:
+        self, distribution: "tfp.distributions.Distribution", sources: Sources, name: str
+    ) -> "tfp.distributions.Distribution":
         """A distribution whose parameters are rebuilt from other sources; see `copy`.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Runs a TensorFlow 1 program as it is: python -m vae_tf1.tensorflow1 program.py [arguments]."""
+"""Runs an unchanged TensorFlow 1 program: python -m vae_tf1.tensorflow1 program.py [arguments]."""
 
 import runpy
 import sys
@@ -12,7 +12,7 @@ def main() -> None:
         sys.exit("usage: python -m vae_tf1.tensorflow1 program.py [arguments]")
     program = sys.argv[1]
     if not Path(program).is_file():
-        sys.exit(f"{program} is not a file; name the program to run.")
+        sys.exit(f"{program} is not a file; pass the program to run.")
     del sys.argv[0]
     sys.path[0] = str(Path(program).resolve().parent)
     runpy.run_path(program, run_name="__main__")

@@ -1,4 +1,4 @@
-"""Attention of `tf.contrib.seq2seq`: its mechanisms, and the cell that uses them."""
+"""The attention mechanisms of `tf.contrib.seq2seq`, and the cell that uses them."""
 
 import collections
 
@@ -8,13 +8,17 @@ from vae_tf1.tensorflow1._keras import layers, rnn_cell
 
 
 class AttentionMechanism:
-    """Scores of a memory [N, T, _] for a query [N, _]."""
+    """Scores each time of a memory [N, T, _] for a query [N, _]."""
 
     def __init__(self, query_layer, memory_layer, memory, memory_sequence_length, probability_fn, score_mask_value):
         memory = tf.convert_to_tensor(memory, name="memory")
         self._mask = None
         if memory_sequence_length is not None:
-            self._mask = tf.sequence_mask(memory_sequence_length, tf.shape(memory)[1])
+            lengths = tf.convert_to_tensor(memory_sequence_length)
+            with tf.control_dependencies(
+                [tf.assert_positive(lengths, message="memory_sequence_length must be positive")]
+            ):
+                self._mask = tf.sequence_mask(lengths, tf.shape(memory)[1])
             memory *= tf.cast(self._mask, memory.dtype)[:, :, tf.newaxis]
         self.values, self.query_layer, self.memory_layer = memory, query_layer, memory_layer
         self.keys = memory_layer(memory)
@@ -41,7 +45,7 @@ def _dense(num_units: int, name: str, dtype):
 
 def _refuse(custom_key_value_fn) -> None:
     if custom_key_value_fn is not None:
-        raise ValueError("custom_key_value_fn is not supported; pass a memory that has been transformed.")
+        raise ValueError("custom_key_value_fn is not supported; transform the memory before.")
 
 
 class LuongAttention(AttentionMechanism):
@@ -128,13 +132,13 @@ def _attend(mechanism, cell_output, attention_state, attention_layer):
 
 
 class AttentionWrapper(rnn_cell.RNNCell):  # type: ignore[name-defined]
-    """A cell whose input has the last attention beside it, and whose output is the attention to a memory.
+    """A cell that reads its input beside the last attention, and returns the attention to a memory.
 
     Args:
         attention_mechanism: one, or a list.
-        attention_layer_size: width of a layer on the cell's output and the context, or one for each mechanism; None
-            for the context itself.
-        output_attention: whether the attention is the output, rather than the cell's own.
+        attention_layer_size: width of a layer on the cell's output and the context, or one width for each mechanism;
+            None returns the context itself.
+        output_attention: whether to return the attention, rather than the cell's output.
         attention_layer: layers instead of `attention_layer_size`.
 
     Raises:
@@ -170,7 +174,7 @@ class AttentionWrapper(rnn_cell.RNNCell):  # type: ignore[name-defined]
 
     def _make_layers(self, sizes, given) -> list:
         if sizes is not None and given is not None:
-            raise ValueError("Pass either attention_layer_size or attention_layer.")
+            raise ValueError("attention_layer_size and attention_layer are both given; pass one of them.")
         if sizes is not None:
             made = [_dense(size, "attention_layer", self._mechanisms[0].values.dtype) for size in _as_list(sizes)]
         else:
@@ -178,6 +182,10 @@ class AttentionWrapper(rnn_cell.RNNCell):  # type: ignore[name-defined]
         if len(made) != len(self._mechanisms):
             raise ValueError(f"There are {len(self._mechanisms)} mechanisms and {len(made)} layers; pass one for each.")
         return made
+
+    def _check_batch_size(self, mechanism, output):
+        message = "the memory and the cell's output differ in batch size; repeat the memory with tile_batch"
+        return tf.assert_equal(tf.shape(output)[0], mechanism.batch_size, message=message)
 
     def _one_or_all(self, values):
         return values[0] if self._single else tuple(values)
@@ -201,7 +209,9 @@ class AttentionWrapper(rnn_cell.RNNCell):  # type: ignore[name-defined]
             cell_state = self._cell.zero_state(batch_size, dtype)
         alignments = [mechanism.initial_alignments(batch_size, dtype) for mechanism in self._mechanisms]
         states = [mechanism.initial_state(batch_size, dtype) for mechanism in self._mechanisms]
-        history = [tf.TensorArray(dtype, 0, True) if self._history else () for _ in alignments]
+        history = [
+            tf.TensorArray(dtype, 0, True, element_shape=one.shape) if self._history else () for one in alignments
+        ]
         return AttentionWrapperState(
             cell_state,
             tf.zeros([batch_size, self._attention_size], dtype),
@@ -213,6 +223,8 @@ class AttentionWrapper(rnn_cell.RNNCell):  # type: ignore[name-defined]
 
     def call(self, inputs, state):
         output, cell_state = self._cell(self._join(inputs, state.attention), state.cell_state)
+        with tf.control_dependencies([self._check_batch_size(mechanism, output) for mechanism in self._mechanisms]):
+            output = tf.identity(output)
         states = [state.attention_state] if self._single else state.attention_state
         histories = [state.alignment_history] if self._single else state.alignment_history
         attentions, alignments, next_states, written = [], [], [], []

@@ -1,4 +1,4 @@
-"""The bijectors of `tf.contrib.distributions` that tensorflow-probability has dropped or defines otherwise."""
+"""The bijectors of `tf.contrib.distributions` that tensorflow-probability has dropped or defines differently."""
 
 from typing import Any
 
@@ -88,30 +88,37 @@ class MatrixInverseTriL(_tfb.MatrixInverseTriL):
         return super()._forward_log_det_jacobian(x) * 2 * size / (size + 1)
 
 
-class RealNVP(_tfb.RealNVP):
-    def __init__(
-        self, num_masked, shift_and_log_scale_fn, is_constant_jacobian=False, validate_args=False, name=None, **named
-    ):
-        super().__init__(
-            num_masked,
-            shift_and_log_scale_fn=shift_and_log_scale_fn,
-            is_constant_jacobian=is_constant_jacobian,
-            validate_args=validate_args,
-            name=name,
-            **named,
-        )
+def adapt(base: type, order: str, translate=lambda named: named, **attributes) -> type:
+    """A class of tensorflow-probability with 1.15's arguments.
+
+    Args:
+        order: the names of 1.15's arguments by position.
+        translate: from 1.15's arguments by name to today's.
+        attributes: further attributes of the class.
+    """
+
+    def __init__(self, *arguments, **named):  # noqa: N807
+        by_position = zip(order.split()[: len(arguments)], arguments, strict=True)
+        super(adapted, self).__init__(**translate({**dict(by_position), **named}))
+
+    adapted = type(base)(base.__name__, (base,), {**attributes, "__init__": __init__, "__module__": __name__})
+    return adapted
 
 
-def MaskedAutoregressiveFlow(  # noqa: N802
-    shift_and_log_scale_fn, is_constant_jacobian=False, validate_args=False, unroll_loop=False, name=None
-):
-    return _tfb.MaskedAutoregressiveFlow(
-        shift_and_log_scale_fn,
-        is_constant_jacobian=is_constant_jacobian,
-        validate_args=validate_args,
-        unroll_loop=unroll_loop,
-        name=name,
-    )
+CholeskyOuterProduct = adapt(_tfb.CholeskyOuterProduct, "validate_args name")
+Inline = adapt(
+    _tfb.Inline,
+    "forward_fn inverse_fn inverse_log_det_jacobian_fn forward_log_det_jacobian_fn forward_event_shape_fn "
+    "forward_event_shape_tensor_fn inverse_event_shape_fn inverse_event_shape_tensor_fn is_constant_jacobian "
+    "validate_args forward_min_event_ndims inverse_min_event_ndims name",
+)
+MaskedAutoregressiveFlow = adapt(
+    _tfb.MaskedAutoregressiveFlow, "shift_and_log_scale_fn is_constant_jacobian validate_args unroll_loop name"
+)
+Permute = adapt(_tfb.Permute, "permutation validate_args name")
+RealNVP = adapt(_tfb.RealNVP, "num_masked shift_and_log_scale_fn is_constant_jacobian validate_args name")
+Sigmoid = adapt(_tfb.Sigmoid, "validate_args name")
+Softplus = adapt(_tfb.Softplus, "hinge_softness validate_args name")
 
 
 def Gumbel(loc=0.0, scale=1.0, validate_args=False, name="gumbel"):  # noqa: N802

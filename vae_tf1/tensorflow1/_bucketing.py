@@ -20,20 +20,20 @@ def bucket_by_sequence_length(
     shared_name=None,
     name=None,
 ):
-    """Queues of examples, one for each range of lengths.
+    """Batches examples of similar length, from one queue for each range of lengths.
 
     Args:
         input_length: int32 [], the length of one example.
         tensors: the example, a list or dictionary.
-        batch_size: of every bucket, or one for each.
-        bucket_boundaries: where a bucket ends and the next one begins, in increasing order.
+        batch_size: an int, or one for each bucket.
+        bucket_boundaries: increasing lengths; each begins a new bucket.
 
     Returns:
-        The lengths [N] and the tensors of a batch whose lengths are in one range.
+        The lengths [N] and the tensors of a batch from one bucket.
     """
     boundaries = list(bucket_boundaries)
     if not boundaries or boundaries != sorted(set(boundaries)):
-        raise ValueError(f"bucket_boundaries are {boundaries}; pass increasing lengths.")
+        raise ValueError(f"bucket_boundaries is {boundaries}; pass increasing lengths.")
     names = sorted(tensors) if isinstance(tensors, dict) else range(len(tensors))
     example = [tf.convert_to_tensor(input_length), *(tf.convert_to_tensor(tensors[name]) for name in names)]
     sizes = batch_size if isinstance(batch_size, list | tuple) else [batch_size] * (len(boundaries) + 1)
@@ -55,7 +55,7 @@ def bucket_by_sequence_length(
 
 
 def _enqueue(queues: list, example: list, bucket, keep_input):
-    """An operation that takes one example and puts it into its bucket's queue."""
+    """Returns an operation that puts the next example into its bucket's queue."""
     return tf.group(
         *(
             tf.cond(tf.equal(bucket, i) & keep_input, functools.partial(queue.enqueue, example), tf.no_op)
@@ -65,7 +65,7 @@ def _enqueue(queues: list, example: list, bucket, keep_input):
 
 
 def _run(queues: list, enqueue: list) -> None:
-    """Runs the operations in threads; after the last of them, the queues are closed."""
+    """Runs the operations in threads, and closes the queues after the last of them."""
     close = tf.group(*(queue.close() for queue in queues))
     cancel = tf.group(*(queue.close(cancel_pending_enqueues=True) for queue in queues))
     tf.train.add_queue_runner(tf.train.QueueRunner(queues[0], enqueue, close, cancel))

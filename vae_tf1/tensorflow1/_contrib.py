@@ -1,17 +1,14 @@
 """The tables of `tf.contrib` and `tensorflow.examples`: what has each name today."""
 
 import tensorflow.compat.v1 as tf
-import tensorflow_probability as tfp
 from tensorflow.python.framework import smart_cond
 from tensorflow.python.util import nest
 
 from vae_tf1 import input_data
 from vae_tf1.tensorflow1 import (
     _attention,
-    _bijectors,
     _bucketing,
     _data,
-    _distributions,
     _estimator,
     _framework,
     _hparams,
@@ -27,7 +24,7 @@ from vae_tf1.tensorflow1 import (
 )
 from vae_tf1.tensorflow1._imports import Module
 
-# Names that tf.contrib had for something that had, or has now, another name in tf.
+# Names of tf.contrib for what tf has under another name.
 _SAME = {
     "checkpoint": {
         "CheckpointManager": "train.CheckpointManager",
@@ -93,8 +90,11 @@ contrib = Module(
     distribute=Module("contrib.distribute", tf.distribute, **_same("distribute")),
     distributions=Module(
         "contrib.distributions",
-        *(_distributions, tf.distributions, tfp.distributions),
-        bijectors=Module("contrib.distributions.bijectors", _bijectors, tfp.bijectors),
+        # Loaded once touched, since tensorflow-probability takes a second.
+        *(f"{__package__}._distributions", tf.distributions, "tensorflow_probability.python.distributions"),
+        bijectors=Module(
+            "contrib.distributions.bijectors", f"{__package__}._bijectors", "tensorflow_probability.python.bijectors"
+        ),
     ),
     eager=Module("contrib.eager", **_same("eager")),
     framework=Module(
@@ -160,7 +160,7 @@ contrib = Module(
     ),
     util=Module("contrib.util", **_same("util")),
 )
-for name in ("text", "categorical_vocabulary"):  # saved vocabularies name them
+for name in ("text", "categorical_vocabulary"):  # pickled vocabularies refer to these modules
     vars(contrib.learn.preprocessing)[name] = contrib.learn.preprocessing
 for name in ("core_rnn", "core_rnn_cell", "core_rnn_cell_impl"):
     vars(contrib.rnn)[name] = contrib.rnn

@@ -1,5 +1,6 @@
 """`tf.estimator`: the package tensorflow-estimator 2.15, with stand-ins for what TensorFlow has dropped since."""
 
+import functools
 import importlib
 import importlib.util
 import logging
@@ -44,8 +45,7 @@ _stood_still: list[str] = []  # the last such message
 def _has_stopped(record: logging.LogRecord) -> bool:
     """Drops the first of two equal warnings that the global step stands still.
 
-    TensorFlow reads the step while it is being increased: either number may come, so two readings can be equal, but not
-    three.
+    TensorFlow reads the step while another thread increases it, so two readings can be equal, but not three.
     """
     message = record.getMessage()
     if not message.startswith("It seems that global step"):
@@ -57,22 +57,24 @@ def _has_stopped(record: logging.LogRecord) -> bool:
 
 def _refuse_fit(estimator):
     raise AttributeError(
-        "fit of tf.contrib.learn's estimators is not in tf.estimator; write train(input_fn, steps=...), with "
+        "tf.estimator lacks the fit of tf.contrib.learn's estimators; write train(input_fn, steps=...), with "
         "tf.estimator.inputs.numpy_input_fn for arrays."
     )
 
 
-# The estimators of `tf.contrib.learn` that `tf.estimator` has taken over.
-_OF_LEARN = (
-    *("DNNClassifier", "DNNRegressor", "DNNLinearCombinedClassifier", "DNNLinearCombinedRegressor", "Estimator"),
-    *("LinearClassifier", "LinearRegressor", "NanLossDuringTrainingError", "RunConfig"),
+# What `tf.estimator` has taken over from `tf.contrib.learn`.
+_MODELS = (
+    *("DNNClassifier", "DNNRegressor", "DNNLinearCombinedClassifier", "DNNLinearCombinedRegressor"),
+    *("LinearClassifier", "LinearRegressor"),
 )
+_SAME = ("Estimator", "NanLossDuringTrainingError", "RunConfig")
 
 
 class Learn(types.ModuleType):
-    """Finds those estimators once they are asked for."""
+    """Loads them on first use; the models train on the mean loss, where `tf.estimator` takes the sum."""
 
     def __getattr__(self, name: str):
-        if name in _OF_LEARN and is_installed():
-            return getattr(load(), name)
-        raise AttributeError(name)
+        if name not in _MODELS + _SAME or not is_installed():
+            raise AttributeError(name)
+        found = getattr(load(), name)
+        return functools.partial(found, loss_reduction="weighted_sum_over_batch_size") if name in _MODELS else found

@@ -1,6 +1,7 @@
-"""What `tf.contrib.framework` had under the name of something else of today."""
+"""Functions of `tf.contrib.framework` whose names mean something else in TensorFlow today."""
 
 import importlib
+import inspect
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -22,36 +23,41 @@ BEFORE_TF_SLIM = (
 
 
 def experimental(function):
-    """Marks what could change; by now it cannot."""
+    """Marked what could change, which is settled by now."""
     return function
 
 
 def zero_initializer(ref, use_locking: bool = True, name: str = "zero_initializer"):
-    """An operation that sets the variable to 0, whether it was initialized or not; it returns the variable."""
+    """Returns an operation that sets the variable to 0, initialized or not, and whose value is the variable."""
     del use_locking  # a plain assignment takes the lock
     with tf.name_scope(name):
         return tf.assign(ref, tf.zeros(ref.shape, ref.dtype.base_dtype), validate_shape=False)
 
 
 def py_func(func, args=(), kwargs=None, output_types=None, output_shapes=None, stateful=True, name=None):
-    """The operation that calls `func(*args, **kwargs)`; all three, and the types, may be nested.
+    """Returns the results of `func(*args, **kwargs)`, called when the graph runs; arguments and results may be nested.
 
     Args:
         func: takes arrays and returns arrays in the structure of `output_types`.
         args, kwargs: tensors, in any structure.
-        output_types: dtypes; their structure is the result's.
-        output_shapes: in the same structure, where they are known.
+        output_types: dtypes, in the result's structure, or a function of the arguments that returns them.
+        output_shapes: in the same structure, where they are known, or a function of the arguments.
 
     Returns:
         Tensors in the structure of `output_types`.
     """
     if not isinstance(args, list | tuple):
         raise TypeError(f"args is a {type(args).__name__}; pass a list or tuple of tensors.")
-    given = (list(args), dict(kwargs or {}))
+    given = (list(args), kwargs or {})
+    output_types, output_shapes = (
+        of(*given[0], **given[1]) if inspect.isfunction(of) else of for of in (output_types, output_shapes)
+    )
 
     def call(*arrays):
         arguments, named = nest.pack_sequence_as(given, arrays)
-        return nest.flatten(func(*arguments, **named))
+        values = func(*arguments, **named)
+        nest.assert_shallow_structure(output_types, values)
+        return nest.flatten(values)
 
     results = tf.py_func(call, nest.flatten(given), nest.flatten(output_types), stateful, name)
     if output_shapes is not None:
@@ -61,15 +67,15 @@ def py_func(func, args=(), kwargs=None, output_types=None, output_shapes=None, s
 
 
 def assign_from_checkpoint(model_path, var_list, ignore_missing_vars: bool = False):
-    """An operation that sets variables to a checkpoint's values, and what to feed it.
+    """Returns an operation that sets variables to a checkpoint's values, and the feed that it needs.
 
     Args:
-        model_path: of the checkpoint.
-        var_list: variables, or name in the checkpoint → variable or list of a partitioned one's parts.
-        ignore_missing_vars: whether a variable that is not in the checkpoint is left out, with a warning.
+        model_path: the checkpoint.
+        var_list: variables, or a dictionary from names in the checkpoint to variables (a partitioned one as a list).
+        ignore_missing_vars: whether to skip a variable that the checkpoint lacks, with a warning.
 
     Raises:
-        ValueError: a variable is not in the checkpoint or has another shape there.
+        ValueError: the checkpoint lacks a variable or has it in another shape.
     """
     if not isinstance(var_list, dict):
         names = [_variables.get_variable_full_name(variable) for variable in var_list]
@@ -79,7 +85,7 @@ def assign_from_checkpoint(model_path, var_list, ignore_missing_vars: bool = Fal
     for name, variables in var_list.items():
         if not reader.has_tensor(name):
             if not ignore_missing_vars:
-                raise ValueError(f"Checkpoint is missing variable [{name}]")
+                raise ValueError(f"{model_path} lacks the variable {name}; skip it with ignore_missing_vars=True.")
             tf.logging.warning("Checkpoint is missing variable [%s]", name)
             continue
         saved = reader.get_tensor(name)
@@ -89,7 +95,7 @@ def assign_from_checkpoint(model_path, var_list, ignore_missing_vars: bool = Fal
                 value = saved[tuple(slice(at, at + length) for at, length in zip(part.var_offset, part.var_shape))]
             if variable.shape != np.shape(value):
                 raise ValueError(
-                    f"{name} has shape {np.shape(value)} in the checkpoint, the variable {variable.shape}."
+                    f"{name} has shape {np.shape(value)} in {model_path}; the variable has {variable.shape}."
                 )
             placeholder = tf.placeholder(variable.dtype.base_dtype, variable.shape, f"placeholder/{variable.op.name}")
             assignments.append(variable.assign(placeholder))
@@ -98,7 +104,7 @@ def assign_from_checkpoint(model_path, var_list, ignore_missing_vars: bool = Fal
 
 
 def load_checkpoint(filepattern):
-    """A reader of the checkpoint file, or of the last one in a directory."""
+    """Opens a checkpoint, or the latest one in a directory."""
     return tf.train.load_checkpoint(filepattern)
 
 
@@ -107,7 +113,7 @@ def load_variable(checkpoint_dir, name):
 
 
 def list_variables(checkpoint_dir):
-    """Names and shapes of the variables in a checkpoint."""
+    """Returns the names and shapes of the variables in a checkpoint."""
     return tf.train.list_variables(checkpoint_dir)
 
 

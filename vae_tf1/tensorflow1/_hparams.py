@@ -1,4 +1,4 @@
-"""`tf.contrib.training.HParams`: values with names, which text and JSON can change."""
+"""`tf.contrib.training.HParams`: named values that text and JSON can override."""
 
 import json
 import numbers
@@ -10,10 +10,10 @@ _ASSIGNMENT = re.compile(
 
 
 def parse_values(values: str, type_map: dict, ignore_unknown: bool = False) -> dict:
-    """What `name=value,name=[value,value],name[index]=value` says; by index, as {index: value}.
+    """Parses `name=value,name=[value,value],name[index]=value`; the last becomes {name: {index: value}}.
 
     Raises:
-        ValueError: it is not of that form, a name is unknown or given twice, or a value is not of its type.
+        ValueError: the text is malformed, a name is unknown or given twice, or a value has another type.
     """
     found: dict = {}
     position = 0
@@ -52,7 +52,7 @@ def _parse(text: str, kind: type, name: str):
 
 
 def _cast(value, kind: type, name: str):
-    if (isinstance(value, kind) and type(value) is kind) or kind is type(None):
+    if type(value) is kind or kind is type(None):
         return value
     needed = next(
         (one for one in ((str, bytes), bool, numbers.Integral, numbers.Number) if issubclass(kind, one)), object
@@ -63,15 +63,15 @@ def _cast(value, kind: type, name: str):
 
 
 class HParams:
-    """Values with names, which are attributes.
+    """Named values, which are attributes.
 
-    `parse`, `set_hparam` and their like keep the type that a value had first: where a float was, an int becomes one,
-    and text raises ValueError. Setting the attribute checks nothing.
+    `parse`, `set_hparam` and the other overriding methods keep a value's first type: where a float was, they turn an
+    int into a float and raise ValueError for text. Setting the attribute checks nothing.
     """
 
     def __init__(self, hparam_def=None, model_structure=None, **kwargs):
         if hparam_def is not None:
-            raise ValueError("hparam_def is a protocol buffer that was part of TensorFlow 1; pass the values by name.")
+            raise ValueError("hparam_def is a protocol buffer of TensorFlow 1, which is gone; pass the values by name.")
         self._hparam_types = {}  # name: (type, whether it is a list)
         self._model_structure = model_structure
         for name, value in kwargs.items():
@@ -88,7 +88,7 @@ class HParams:
 
     def set_hparam(self, name: str, value) -> None:
         if name not in self._hparam_types:
-            raise KeyError(f"There is no hyperparameter {name!r}; there are {', '.join(self._hparam_types)}.")
+            raise KeyError(f"{name} is not a hyperparameter; the hyperparameters are {', '.join(self._hparam_types)}.")
         kind, is_list = self._hparam_types[name]
         if isinstance(value, list) != is_list:
             raise ValueError(f"Must {'' if is_list else 'not '}pass a list for the hyperparameter {name}.")
@@ -99,10 +99,10 @@ class HParams:
             delattr(self, name)
 
     def parse(self, values: str) -> "HParams":
-        """Sets what `name=value,name=[value,value]` says, and returns itself.
+        """Overrides values from `name=value,name=[value,value]`, and returns itself.
 
         Raises:
-            ValueError: a name is unknown, or a value is not of its type.
+            ValueError: a name is unknown, or a value has another type.
         """
         return self.override_from_dict(
             parse_values(values, {name: kind for name, (kind, _) in self._hparam_types.items()})

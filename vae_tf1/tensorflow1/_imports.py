@@ -24,7 +24,7 @@ _NOT_A_PROGRAM = (sysconfig.get_path("stdlib") + os.sep, str(Path(__file__).pare
 
 
 class Module(types.ModuleType):
-    """A module of TensorFlow 1.15: some attributes, and modules of today that have the others."""
+    """A module of TensorFlow 1.15: some attributes of its own, and the modules of today that have the rest."""
 
     def __init__(self, name: str, *sources: str | types.ModuleType, **attributes):
         super().__init__(f"tensorflow.{name}")
@@ -47,7 +47,7 @@ class Module(types.ModuleType):
                     return found
                 if hasattr(package, "__path__") and importlib.util.find_spec(f"{package.__name__}.{name}"):
                     return importlib.import_module(f"{package.__name__}.{name}")
-            for package in packages:  # a module that it has imported for itself comes last
+            for package in packages:  # last, a module that the package imported for its own use
                 if hasattr(package, name):
                     return getattr(package, name)
         raise AttributeError(_missing.describe(f"{self.__name__}.{name}"))
@@ -62,7 +62,7 @@ class Module(types.ModuleType):
         return sorted({*own, *(name for package in self._packages() for name in dir(package) if name[0] != "_")})
 
 
-# Modules of TensorFlow 1.15, and of the tf-keras that tf-slim was written for, that have another name today.
+# Modules of TensorFlow 1.15, and of the tf-keras that tf-slim expects, that have another name today.
 _moved: dict[str, types.ModuleType] = {}
 
 
@@ -89,8 +89,8 @@ def find(name: str) -> types.ModuleType | None:
     found = getattr(package, last, None)
     if isinstance(found, types.ModuleType):
         return found
-    # A module that has the name of its function, such as arg_scope, or that tf-keras has divided otherwise: its
-    # package has what is in it.
+    # A module named after its function, such as arg_scope, or one that tf-keras has split differently: its package
+    # stands for it.
     is_here = isinstance(package, Module) and (found is not None or name.startswith("tensorflow.python.keras."))
     return package if is_here else None
 
@@ -107,7 +107,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def is_program(variables: dict | None) -> bool:
-    """Whether a module with these global variables is of the program, and not of an installed package."""
+    """Whether a module with these globals belongs to the program, not to an installed package."""
     if variables is None:
         return False
     path = variables.get("__file__") or ""
@@ -157,7 +157,7 @@ def _import_statement(name, globals=None, locals=None, fromlist=(), level=0, _im
 
 
 def _import_library(name: str, import_it):
-    """Runs a program's import of a library, which is changed at its first one."""
+    """Runs a program's import of a library, and restores the library at the first one."""
     if name.startswith("scipy.sparse.linalg.eigen"):  # a module that was a package
         for moved in ("scipy.sparse.linalg.eigen", "scipy.sparse.linalg.eigen.arpack"):
             sys.modules[moved] = importlib.import_module("scipy.sparse.linalg")
@@ -189,7 +189,7 @@ _real_import_module = importlib.import_module
 
 
 def install() -> None:
-    """Puts the above in place of Python's own, for the rest of the process."""
+    """Replaces Python's import machinery by the functions above, for the rest of the process."""
     sys.meta_path.insert(0, _Finder())
     builtins.__import__ = _import_statement
     importlib.import_module = _import_module

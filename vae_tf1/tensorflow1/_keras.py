@@ -11,6 +11,8 @@ import warnings
 import numpy as np
 from tf_keras.src.engine.training import Model as _Model
 from tf_keras.src.layers.rnn.base_rnn import RNN as _RNN
+from tf_keras.src.optimizers.legacy.adagrad import Adagrad as _Adagrad
+from tf_keras.src.preprocessing import image as _image
 from tf_keras.src.saving.legacy import hdf5_format as _hdf5_format
 
 from vae_tf1 import input_data
@@ -46,12 +48,17 @@ def private_modules() -> dict[str, types.ModuleType]:
 
 
 def restore() -> None:
-    """Gives tf-keras the names, the files and the variables' names of `tf.keras` 1.15."""
+    """Gives tf-keras the names, file formats and variable names of `tf.keras` 1.15."""
     keras.__version__ = "2.2.4-tf"  # type: ignore[attr-defined]
     keras.Sequential.predict_classes, _Model.predict_proba = _predict_classes, _predict_proba
     _Model.save, keras.models.save_model, keras.models.load_model = _save, _save, _load_model
     _RNN.build = _build_cell_without_scope
     keras.datasets.mnist.load_data = _load_mnist
+    _Adagrad.from_config = classmethod(_make_adagrad)
+    _image.transform_matrix_offset_center = _move_to_center
+    keras.preprocessing.image.apply_affine_transform = functools.partial(
+        _image.apply_affine_transform, row_axis=0, col_axis=1, channel_axis=2
+    )
     for name, module in list(sys.modules.items()):
         if name.startswith(_V1) and "__internal__" not in name:
             describe = functools.partial(_describe_missing, f"tf.keras{name.removeprefix(_V1)}")
@@ -71,12 +78,12 @@ def _describe_missing(prefix: str, name: str):
 
 
 def _predict_proba(model, x, batch_size=32, verbose=0):
-    """What `predict` gives."""
+    """The same as `predict`."""
     return model.predict(x, batch_size, verbose)
 
 
 def _predict_classes(model, x, batch_size=32, verbose=0) -> np.ndarray:
-    """The likeliest class; of one output, whether it is more than a half."""
+    """Returns the likeliest class; for a single output, whether it exceeds 0.5."""
     probabilities = model.predict(x, batch_size, verbose)
     return probabilities.argmax(-1) if probabilities.shape[-1] > 1 else (probabilities > 0.5).astype("int32")
 
@@ -91,9 +98,9 @@ def _save(
     options=None,
     _save=_Model.save,
 ) -> None:
-    """Writes HDF5 unless the suffix is `.tf` or `save_format` is "tf"."""
+    """Writes HDF5 unless `save_format` is "tf" and the suffix is not one of HDF5's."""
     is_path = isinstance(filepath, str | os.PathLike)
-    if save_format == "tf" or (save_format is None and is_path and os.fspath(filepath).endswith(".tf")):
+    if save_format == "tf" and is_path and not os.fspath(filepath).endswith((".h5", ".hdf5", ".keras")):
         named = {"include_optimizer": include_optimizer, "signatures": signatures, "options": options}
         _save(model, filepath, overwrite=overwrite, save_format="tf", **named)
     else:
@@ -102,7 +109,7 @@ def _save(
 
 
 def _load_model(filepath, custom_objects=None, compile=True, _load_model=keras.models.load_model, **named):
-    """Reads the file, whatever its suffix."""
+    """Reads HDF5 whatever the suffix, and SavedModel directories."""
     h5py = importlib.import_module("h5py")
     if isinstance(filepath, h5py.File) or (os.path.isfile(filepath) and h5py.is_hdf5(filepath)):
         target = filepath if isinstance(filepath, h5py.File) else os.fspath(filepath)
@@ -111,7 +118,7 @@ def _load_model(filepath, custom_objects=None, compile=True, _load_model=keras.m
 
 
 def _build_cell_without_scope(layer, input_shape, _build=_RNN.build) -> None:
-    """The variables are `lstm/kernel`; tf-keras has the cell's name in between, which 1.15's checkpoints have not."""
+    """Names variables `lstm/kernel`, as 1.15's checkpoints do; tf-keras inserts the cell's name."""
     shape = tuple(input_shape[0] if isinstance(input_shape, list) else input_shape)
     if isinstance(layer.cell, keras.layers.Layer) and not layer.cell.built and not isinstance(shape[0], tuple | list):
         layer.cell.build(shape[1:] if layer.time_major else (shape[0], *shape[2:]))
@@ -119,8 +126,22 @@ def _build_cell_without_scope(layer, input_shape, _build=_RNN.build) -> None:
     _build(layer, input_shape)
 
 
+def _make_adagrad(cls, config, custom_objects=None, _from_config=_Adagrad.from_config.__func__):
+    """`compile("adagrad")` started its accumulators at 0, `Adagrad()` at 0.1."""
+    return _from_config(cls, {"initial_accumulator_value": 0.0, **config}, custom_objects)
+
+
+def _move_to_center(matrix, rows, columns) -> np.ndarray:
+    """Applies the matrix about 1.15's centre, to rows and columns in 1.15's order; tf-keras swaps them afterwards.
+
+    Without this, `ImageDataGenerator(height_shift_range=...)` moves pictures sideways.
+    """
+    center = np.array([[1, 0, rows / 2 + 0.5], [0, 1, columns / 2 + 0.5], [0, 0, 1]])
+    return (center @ matrix @ np.linalg.inv(center))[[1, 0, 2]][:, [1, 0, 2]]
+
+
 def _load_mnist(path="mnist.npz", _load_data=keras.datasets.mnist.load_data):
-    """uint8 images [N, 28, 28] and labels [N], from VAE_TF1_DATA_DIR where that is set."""
+    """Returns uint8 images [N, 28, 28] and labels [N], from VAE_TF1_DATA_DIR if that is set."""
     if not (directory := os.environ.get("VAE_TF1_DATA_DIR")):
         return _load_data(path)
     data = input_data.read_data_sets(directory, dtype=np.uint8, reshape=False, validation_size=0)

@@ -1,4 +1,4 @@
-"""What `tf.contrib.layers` had and tf-slim has not, on embeddings."""
+"""The functions of `tf.contrib.layers` on embeddings, which tf-slim lacks."""
 
 import tensorflow.compat.v1 as tf
 import tf_slim
@@ -20,7 +20,7 @@ def embed_sequence(
         raise ValueError(f"vocab_size is {vocab_size} and embed_dim is {embed_dim}; pass both, or reuse=True.")
     with tf.variable_scope(scope, "EmbedSequence", [ids], reuse=reuse):
         shape = None if vocab_size is None or embed_dim is None else [vocab_size, embed_dim]
-        embeddings = tf_slim.model_variable("embeddings", shape, None, initializer, regularizer, trainable)
+        embeddings = _embeddings(shape, initializer, regularizer, trainable)
         return embedding_lookup_unique(embeddings, ids) if unique else tf.nn.embedding_lookup(embeddings, ids)
 
 
@@ -35,23 +35,29 @@ def bow_encoder(
     scope=None,
     reuse=None,
 ):
-    """The mean of the embeddings of each row of int [N, T], in the scope's variable `embeddings`: float [N, embed_dim].
+    """Averages the embeddings of each row of int [N, T], with the scope's variable `embeddings`: float [N, embed_dim].
 
-    With `sparse_lookup`, 0 in dense `ids` is the end of a row and does not count.
+    With `sparse_lookup`, a 0 in dense `ids` is padding and does not count.
     """
     if isinstance(ids, tf.SparseTensor) and not sparse_lookup:
         raise TypeError("ids are sparse; pass sparse_lookup=True.")
     with tf.variable_scope(scope, "bow_encoder", [ids], reuse=reuse):
         shape = [vocab_size, embed_dim]
-        embeddings = tf_slim.model_variable("embeddings", shape, None, initializer, regularizer, trainable)
+        embeddings = _embeddings(shape, initializer, regularizer, trainable)
         if not sparse_lookup:
             return tf.reduce_mean(tf.nn.embedding_lookup(embeddings, ids), 1)
         sparse = ids if isinstance(ids, tf.SparseTensor) else tf_slim.layers.dense_to_sparse(ids)
         return tf.nn.safe_embedding_lookup_sparse(embeddings, sparse, combiner="mean", default_id=0)
 
 
+def _embeddings(shape, initializer, regularizer, trainable):
+    return tf_slim.model_variable(
+        "embeddings", shape, initializer=initializer, regularizer=regularizer, trainable=trainable
+    )
+
+
 def embedding_lookup_unique(params, ids, partition_strategy="mod", name=None):
-    """`tf.nn.embedding_lookup` that reads each row once."""
+    """`tf.nn.embedding_lookup` that reads each row of `params` once."""
     with tf.name_scope(name, "EmbeddingLookupUnique", [params, ids]):
         unique, positions = tf.unique(tf.reshape(ids, [-1]))
         rows = tf.gather(tf.nn.embedding_lookup(params, unique, partition_strategy), positions)

@@ -1,4 +1,4 @@
-"""Small things of `tf.contrib.learn` that programs use without an estimator."""
+"""The parts of `tf.contrib.learn` that programs use without an estimator."""
 
 import collections
 import csv
@@ -18,21 +18,26 @@ Dataset = collections.namedtuple("Dataset", ["data", "target"])
 
 
 def load_csv_with_header(filename, target_dtype, features_dtype, target_column: int = -1) -> Dataset:
-    """A data set whose first line begins with the numbers of its rows and its features.
+    """Reads a CSV file whose first line begins with the numbers of rows and features.
 
     Returns:
-        `data` [rows, features] and `target` [rows], which is a column of the file.
+        `data` [rows, features] and `target` [rows], the file's `target_column`.
+
+    Raises:
+        ValueError: the file has other numbers of rows or features.
     """
     with open(filename) as file:
         rows, features = (int(number) for number in file.readline().split(",")[:2])
         dataset = _split_columns(file, target_dtype, features_dtype, target_column)
     if dataset.data.shape != (rows, features):
-        raise ValueError(f"{filename} announces {rows} rows of {features} features and has {dataset.data.shape}.")
+        raise ValueError(
+            f"{filename} has data of shape {dataset.data.shape}; correct its first line, {rows},{features}."
+        )
     return dataset
 
 
 def load_csv_without_header(filename, target_dtype, features_dtype, target_column: int = -1) -> Dataset:
-    """`load_csv_with_header` of a file that begins with the data."""
+    """Reads a CSV file that begins with the data."""
     with open(filename) as file:
         return _split_columns(file, target_dtype, features_dtype, target_column)
 
@@ -46,7 +51,7 @@ def _split_columns(file, target_dtype, features_dtype, target_column: int) -> Da
 
 
 class CategoricalVocabulary:
-    """Words and their numbers, from 1 on; 0 is unknown."""
+    """Numbers words from 1; 0 is the unknown word."""
 
     def __init__(self, unknown_token: str = "<UNK>", support_reverse: bool = True):
         self._unknown_token = unknown_token
@@ -59,7 +64,7 @@ class CategoricalVocabulary:
         return len(self._mapping)
 
     def freeze(self, freeze: bool = True) -> None:
-        """Whether words that are not here stay unknown."""
+        """Stops (or allows, if False) numbering new words in `get`."""
         self._freeze = freeze
 
     def get(self, category) -> int:
@@ -76,7 +81,7 @@ class CategoricalVocabulary:
             self._freq[category] = self._freq.get(category, 0) + count
 
     def trim(self, min_frequency: int, max_frequency: int = -1) -> None:
-        """Keeps words that occur more than `min_frequency` times; the most frequent one becomes 1."""
+        """Keeps words that occur more than `min_frequency` times, and renumbers them by frequency."""
         by_frequency = sorted(sorted(self._freq.items()), key=lambda item: item[1], reverse=True)
         kept = [
             (word, count)
@@ -90,7 +95,7 @@ class CategoricalVocabulary:
 
     def reverse(self, class_id: int):
         if self._reverse_mapping is None:
-            raise ValueError("This vocabulary wasn't initialized with support_reverse to support reverse() function.")
+            raise ValueError("This vocabulary can't look up words by number; create it with support_reverse=True.")
         return self._reverse_mapping[class_id]
 
 
@@ -99,13 +104,13 @@ _TOKEN = re.compile(r"[A-Z][A-Z]+(?![a-z])|[A-Z][a-z]+(?=[A-Z])|[-'\w]+")
 
 
 def tokenizer(iterator):
-    """The words of each text."""
+    """Yields the words of each text."""
     for text in iterator:
         yield _TOKEN.findall(text)
 
 
 class VocabularyProcessor:
-    """Numbers the words of documents and cuts or fills up each to `max_document_length` numbers."""
+    """Turns documents into numbers of words, cut or padded to `max_document_length`."""
 
     def __init__(self, max_document_length: int, min_frequency: int = 0, vocabulary=None, tokenizer_fn=None):
         self.max_document_length = max_document_length
@@ -114,7 +119,7 @@ class VocabularyProcessor:
         self._tokenizer = tokenizer_fn or tokenizer
 
     def fit(self, raw_documents, unused_y=None) -> "VocabularyProcessor":
-        """Adds the documents' words to `vocabulary_`, which keeps those with more than `min_frequency` and freezes."""
+        """Adds the documents' words to `vocabulary_`, drops those up to `min_frequency`, and freezes it."""
         for words in self._tokenizer(raw_documents):
             for word in words:
                 self.vocabulary_.add(word)
@@ -146,6 +151,6 @@ class VocabularyProcessor:
 
     @classmethod
     def restore(cls, filename) -> "VocabularyProcessor":
-        """What `save` has written; as with every pickle, open only files that you trust."""
+        """Reads what `save` has written; as with every pickle, open only files that you trust."""
         with open(filename, "rb") as file:
             return pickle.load(file)

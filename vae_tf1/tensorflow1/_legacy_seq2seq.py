@@ -25,14 +25,14 @@ def rnn_decoder(decoder_inputs, initial_state, cell, loop_function=None, scope=N
 
 
 def basic_rnn_seq2seq(encoder_inputs, decoder_inputs, cell, dtype=tf.float32, scope=None):
-    """An encoder whose last state starts a decoder with a cell of its own."""
+    """Runs an encoder, whose last state starts a decoder with a copy of the cell."""
     with tf.variable_scope(scope or "basic_rnn_seq2seq"):
         _, state = tf.nn.static_rnn(copy.deepcopy(cell), encoder_inputs, dtype=dtype)
         return rnn_decoder(decoder_inputs, state, cell)
 
 
 def tied_rnn_seq2seq(encoder_inputs, decoder_inputs, cell, loop_function=None, dtype=tf.float32, scope=None):
-    """An encoder and a decoder with the same variables."""
+    """Runs an encoder and a decoder that share their variables."""
     with tf.variable_scope("combined_tied_rnn_seq2seq"):
         scope = scope or "tied_rnn_seq2seq"
         _, state = tf.nn.static_rnn(cell, encoder_inputs, dtype=dtype, scope=scope)
@@ -51,12 +51,12 @@ def embedding_rnn_decoder(
     update_embedding_for_previous=True,
     scope=None,
 ):
-    """`rnn_decoder` of a list of classes [N], which are looked up in a matrix.
+    """Runs `rnn_decoder` on the embeddings of a list of classes [N].
 
     Args:
         output_projection: (weights, biases) from the outputs to the classes' logits.
-        feed_previous: the next input is the likeliest class, not the one given.
-        update_embedding_for_previous: whether gradients flow through what is fed so.
+        feed_previous: whether to feed the likeliest class instead of the next given one.
+        update_embedding_for_previous: whether gradients flow into the embedding of such a class.
     """
     with tf.variable_scope(scope or "embedding_rnn_decoder"):
         embedding = tf.get_variable("embedding", [num_symbols, embedding_size])
@@ -78,7 +78,7 @@ def _cross_entropy(labels, logits):
 def sequence_loss_by_example(
     logits, targets, weights, average_across_timesteps=True, softmax_loss_function=None, name=None
 ):
-    """The weighted cross-entropy of each row's sequence, float [N], in nats.
+    """Returns the weighted cross-entropy of each row's sequence, float [N], in nats.
 
     Args:
         logits, targets, weights: lists of [N, classes], int [N] and float [N], one for each time.
@@ -86,7 +86,7 @@ def sequence_loss_by_example(
     """
     if not len(logits) == len(targets) == len(weights):
         lengths = f"{len(logits)}, {len(targets)} and {len(weights)}"
-        raise ValueError(f"logits, targets and weights have {lengths} times; pass lists of one length.")
+        raise ValueError(f"logits, targets and weights have {lengths} times; pass lists of equal length.")
     with tf.name_scope(name, "sequence_loss_by_example"):
         cross_entropy = softmax_loss_function or _cross_entropy
         losses = [
@@ -106,7 +106,7 @@ def sequence_loss(
     softmax_loss_function=None,
     name=None,
 ):
-    """The sum of `sequence_loss_by_example`, divided by N if averaged across the batch."""
+    """Sums `sequence_loss_by_example` over the batch, and divides by N if `average_across_batch`."""
     with tf.name_scope(name, "sequence_loss"):
         losses = sequence_loss_by_example(logits, targets, weights, average_across_timesteps, softmax_loss_function)
         total = tf.reduce_sum(losses)

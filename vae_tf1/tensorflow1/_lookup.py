@@ -1,4 +1,4 @@
-"""The functions of `tf.contrib.lookup` whose argument `mapping` has another name in TensorFlow's lookup_ops."""
+"""The names of `tf.contrib.lookup` that TensorFlow's lookup_ops has under another name or with other arguments."""
 
 import tensorflow.compat.v1 as tf
 from tensorflow.python.ops import lookup_ops
@@ -7,8 +7,16 @@ MutableDenseHashTable = lookup_ops.DenseHashTable
 string_to_index_table_from_file = lookup_ops.index_table_from_file
 
 
-def HashTable(initializer, default_value, shared_name=None, name=None):  # noqa: N802
-    return tf.lookup.StaticHashTable(initializer, default_value, name or shared_name)
+class HashTable(tf.lookup.StaticHashTable):
+    def __init__(self, initializer, default_value, shared_name=None, name=None):
+        self._given_shared_name = shared_name
+        super().__init__(initializer, default_value, name)
+
+    def _create_resource(self):
+        self._shared_name = self._given_shared_name or self._shared_name
+        return super()._create_resource()
+
+    init = property(lambda self: self.initializer)
 
 
 def index_table_from_tensor(mapping, *arguments, **named):
@@ -23,10 +31,10 @@ def index_to_string_table_from_tensor(mapping, default_value="UNK", name=None):
 
 
 def string_to_index(tensor, mapping, default_value=-1, name=None):
-    """Numbers of words; they need `tf.tables_initializer`."""
+    """Looks up the numbers of words; run `tf.tables_initializer` first."""
     return index_table_from_tensor(mapping, default_value=default_value, name=name).lookup(tensor)
 
 
 def index_to_string(tensor, mapping, default_value="UNK", name=None):
-    """Words of numbers; they need `tf.tables_initializer`."""
+    """Looks up the words of numbers; run `tf.tables_initializer` first."""
     return index_to_string_table_from_tensor(mapping, default_value, name).lookup(tf.cast(tensor, tf.int64))

@@ -1,29 +1,29 @@
-"""What to write instead of a name that is not there."""
+"""What to write instead of a missing name."""
 
 import re
 
 import tensorflow
 
 _OTHERWISE = "rewrite that part, or run it with TensorFlow 1.15 on Python 3.7"
-# The longest name that begins the missing one counts.
+# The longest prefix of the missing name applies.
 _INSTEAD = {
     "tf.pywrap_tensorflow": "tf.train.NewCheckpointReader reads checkpoints",
     "tf.contrib.checkpoint": "tf.train.Checkpoint saves objects",
     "tf.contrib.crf": "tensorflow-addons has it, for TensorFlow up to 2.15",
     "tf.contrib.cudnn_rnn": "tf.nn.rnn_cell.LSTMCell and GRUCell run on every device",
     "tf.contrib.distributions": "tensorflow_probability.distributions has what replaced it",
-    "tf.contrib.eager": "eager execution is what TensorFlow 2 does: import tensorflow itself instead",
+    "tf.contrib.eager": "TensorFlow 2 runs eagerly; import tensorflow itself",
     "tf.contrib.factorization": "scikit-learn has k-means and matrix factorization",
     "tf.contrib.image": "tf.image resizes and crops, scipy.ndimage rotates",
     "tf.contrib.layers": "tf.feature_column has the feature columns, tf.layers the layers",
     "tf.contrib.learn": "tf.estimator and scikit-learn have estimators",
     "tf.contrib.learn.DNNClassifier": 'pip install "vae_tf1[estimator]" adds it',
     "tf.contrib.learn.LinearClassifier": 'pip install "vae_tf1[estimator]" adds it',
-    "tf.contrib.learn.preprocessing": "scikit-learn's CountVectorizer reads text, its LabelEncoder categories",
+    "tf.contrib.learn.preprocessing": "scikit-learn's CountVectorizer encodes text, its LabelEncoder categories",
     "tf.contrib.legacy_seq2seq": "tf.contrib.seq2seq has decoders, helpers and attention",
     "tf.contrib.opt": "tf.train has the optimizers",
     "tf.contrib.opt.ScipyOptimizerInterface": "scipy.optimize.minimize takes a function that calls Session.run",
-    "tf.contrib.rnn": "write tf.nn.rnn_cell.LSTMCell or GRUCell",
+    "tf.contrib.rnn": "use tf.nn.rnn_cell.LSTMCell or GRUCell",
     "tf.contrib.summary": "write tf.summary.scalar, tf.summary.histogram and tf.summary.image",
     "tf.contrib.tensor_forest": "scikit-learn has random forests",
     "tf.contrib.tpu": "tf.distribute.TPUStrategy drives TPUs, in TensorFlow 2",
@@ -68,7 +68,7 @@ _REMOVED_IN_1_0 = {
 
 
 def describe(name: str) -> str:
-    """One sentence about a name, such as `tf.contrib.eager.Variable` or `tensorflow.contrib.eager`."""
+    """Describes a missing name, such as `tf.contrib.eager.Variable`, in one sentence."""
     name = re.sub(r"^tensorflow\b", "tf", name)
     for removed, instead in _REMOVED_IN_1_0.items():
         if f"{name}.".startswith(f"{removed}."):

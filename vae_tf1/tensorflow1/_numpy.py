@@ -1,4 +1,4 @@
-"""What NumPy has dropped since 2017, and what it does otherwise."""
+"""Restores what NumPy has dropped or changed since 2017."""
 
 import functools
 import sys
@@ -14,7 +14,6 @@ _RENAMED = {
     "bool8": "bool_",
     "cumproduct": "cumprod",
     "float_": "float64",
-    "in1d": "isin",
     "mat": "asmatrix",
     "product": "prod",
     "round_": "round",
@@ -31,7 +30,7 @@ def _reshape_with_newshape(a, *arguments, newshape=None, _reshape=np.reshape, **
 
 
 def _fromstring(string, dtype=float, count=-1, *arguments, sep="", _fromstring=np.fromstring, **named):
-    """`np.fromstring`, which read bytes too."""
+    """`np.fromstring` that reads bytes, too."""
     if arguments or sep:
         return _fromstring(string, dtype, count, *arguments, sep=sep, **named)
     data = string.encode("latin-1") if isinstance(string, str) else string
@@ -39,7 +38,7 @@ def _fromstring(string, dtype=float, count=-1, *arguments, sep="", _fromstring=n
 
 
 def _accepting_ragged(make_array):
-    """`np.array` or `np.asarray`; where a program's rows differ in shape, it returns objects, as before NumPy 1.24."""
+    """Makes `np.array` or `np.asarray` return objects where a program's rows differ in shape, as before NumPy 1.24."""
 
     @functools.wraps(make_array)
     def make(*arguments, **named):
@@ -73,6 +72,10 @@ def _savez(savez):
     return save_ragged
 
 
+def _asfarray(a, dtype=np.float64) -> np.ndarray:
+    return np.asarray(a, dtype if np.issubdtype(dtype, np.inexact) else np.float64)
+
+
 def restore() -> None:
     """Changes NumPy."""
     np.fromstring, np.save = _fromstring, _save
@@ -85,7 +88,8 @@ def restore() -> None:
         *((np, builtin.__name__, builtin) for builtin in (int, float, bool, object, str, complex)),
         (np, "unicode", str),
         (np, "asscalar", lambda a: a.item()),
-        (np, "asfarray", lambda a, dtype=np.float64: np.asarray(a, dtype)),
+        (np, "asfarray", _asfarray),
+        (np, "in1d", lambda ar1, ar2, *arguments, **named: np.isin(np.ravel(ar1), ar2, *arguments, **named)),
         (np, "msort", lambda a: np.sort(a, axis=0)),
         *((np, name, np.inf) for name in ("Inf", "Infinity", "PINF", "infty")),
         (np, "NINF", -np.inf),

@@ -1,6 +1,8 @@
 """The cells and functions of `tf.contrib.rnn` that `tf.nn.rnn_cell` does not have, with 1.15's variable names."""
 
 import tensorflow.compat.v1 as tf
+import tf_slim
+from tensorflow.python.ops import rnn
 from tensorflow.python.util import nest
 
 from vae_tf1.tensorflow1._keras import rnn_cell
@@ -9,20 +11,20 @@ _RNNCell, _LSTMCell, _GRUCell = rnn_cell.RNNCell, rnn_cell.LSTMCell, rnn_cell.GR
 
 
 class _Linear:
-    """args @ kernel + bias, where args are one tensor [N, _] or several side by side; makes its variables once."""
+    """args @ kernel + bias, where args are tensors [N, width], side by side; creates its variables once."""
 
     def __init__(self, args, output_size: int, build_bias: bool, bias_initializer=None, kernel_initializer=None):
-        args = nest.flatten(args)
-        if not args:
-            raise ValueError("args must be specified")
-        inputs = sum(int(arg.shape[1]) for arg in args)
-        dtype = args[0].dtype
-        scope = tf.get_variable_scope()
-        with tf.variable_scope(scope):
-            self.kernel = tf.get_variable("kernel", [inputs, output_size], dtype, kernel_initializer)
-            self.bias = None
-            if build_bias:
-                initializer = tf.zeros_initializer(dtype) if bias_initializer is None else bias_initializer
+        args = [] if args is None else nest.flatten(args)
+        if not args or any(arg.shape.rank != 2 or arg.shape.dims[1].value is None for arg in args):
+            shapes = ", ".join(str(arg.shape) for arg in args) or "missing"
+            raise ValueError(f"args are {shapes}; pass tensors [N, width] whose width is known.")
+        inputs, dtype = sum(arg.shape.dims[1].value for arg in args), args[0].dtype
+        self.kernel = tf.get_variable("kernel", [inputs, output_size], dtype, kernel_initializer)
+        self.bias = None
+        if build_bias:
+            with tf.variable_scope(tf.get_variable_scope()) as scope:
+                scope.set_partitioner(None)
+                initializer = tf.constant_initializer(0.0, dtype) if bias_initializer is None else bias_initializer
                 self.bias = tf.get_variable("bias", [output_size], dtype, initializer)
 
     def __call__(self, args):
@@ -32,12 +34,12 @@ class _Linear:
 
 
 def _linear(args, output_size: int, bias: bool, bias_initializer=None, kernel_initializer=None):
-    """`_Linear`, made and called."""
+    """Creates a `_Linear` and calls it."""
     return _Linear(args, output_size, bias, bias_initializer, kernel_initializer)(args)
 
 
 class InputProjectionWrapper(_RNNCell):  # type: ignore[misc, valid-type]
-    """A cell whose input is multiplied by a matrix first."""
+    """Projects the input of a cell."""
 
     def __init__(self, cell, num_proj: int, activation=None, input_size=None, reuse=None):
         super().__init__(_reuse=reuse)
@@ -55,7 +57,7 @@ class InputProjectionWrapper(_RNNCell):  # type: ignore[misc, valid-type]
 
 
 class OutputProjectionWrapper(_RNNCell):  # type: ignore[misc, valid-type]
-    """A cell whose output is multiplied by a matrix."""
+    """Projects the output of a cell."""
 
     def __init__(self, cell, output_size: int, activation=None, reuse=None):
         super().__init__(_reuse=reuse)
@@ -74,7 +76,7 @@ class OutputProjectionWrapper(_RNNCell):  # type: ignore[misc, valid-type]
 
 
 class EmbeddingWrapper(_RNNCell):  # type: ignore[misc, valid-type]
-    """A cell whose input, a class [N], is looked up in a matrix first."""
+    """Embeds the input of a cell, classes [N]."""
 
     def __init__(self, cell, embedding_classes: int, embedding_size: int, initializer=None, reuse=None):
         super().__init__(_reuse=reuse)
@@ -123,15 +125,15 @@ class LayerNormBasicLSTMCell(_RNNCell):  # type: ignore[misc, valid-type]
         if not self._layer_norm:
             return x
         with tf.variable_scope(scope):
-            gamma = tf.get_variable("gamma", x.shape[-1:], x.dtype, tf.constant_initializer(self._gain))
-            beta = tf.get_variable("beta", x.shape[-1:], x.dtype, tf.constant_initializer(self._shift))
-        mean, variance = tf.nn.moments(x, [-1], keep_dims=True)
-        return tf.nn.batch_normalization(x, mean, variance, beta, gamma, 1e-12)
+            tf.get_variable("gamma", x.shape[-1:], x.dtype, tf.constant_initializer(self._gain))
+            tf.get_variable("beta", x.shape[-1:], x.dtype, tf.constant_initializer(self._shift))
+        return tf_slim.layer_norm(x, reuse=True, scope=scope)
 
     def call(self, inputs, state):
         c, h = state
-        kernel = tf.get_variable("kernel", [int(inputs.shape[-1]) + self._num_units, 4 * self._num_units], inputs.dtype)
-        gates = tf.matmul(tf.concat([inputs, h], 1), kernel)
+        inputs = tf.concat([inputs, h], 1)
+        kernel = tf.get_variable("kernel", [inputs.shape[-1], 4 * self._num_units], inputs.dtype)
+        gates = tf.matmul(inputs, kernel)
         if not self._layer_norm:
             bias = tf.get_variable("bias", [4 * self._num_units], inputs.dtype)
             gates = tf.nn.bias_add(gates, bias)
@@ -148,7 +150,7 @@ class LayerNormBasicLSTMCell(_RNNCell):  # type: ignore[misc, valid-type]
 def LSTMBlockCell(  # noqa: N802
     num_units: int, forget_bias=1.0, cell_clip=None, use_peephole=False, dtype=None, reuse=None, name="lstm_cell"
 ):
-    """The LSTM cell with the variables of 1.15's fused one."""
+    """The plain LSTM cell, with the variables of 1.15's fused cell."""
     return _LSTMCell(num_units, use_peephole, cell_clip, forget_bias=forget_bias, reuse=reuse, name=name, dtype=dtype)
 
 
@@ -156,7 +158,7 @@ _BLOCK_NAMES = {"gates/kernel": "w_ru", "gates/bias": "b_ru", "candidate/kernel"
 
 
 class GRUBlockCell(_GRUCell):  # type: ignore[misc, valid-type]
-    """The GRU cell with the variables of 1.15's fused one."""
+    """The plain GRU cell, with the variables of 1.15's fused cell."""
 
     def __init__(self, num_units=None, cell_size=None, reuse=None, name="gru_cell"):
         super().__init__(cell_size if num_units is None else num_units, reuse=reuse, name=name)
@@ -166,16 +168,11 @@ class GRUBlockCell(_GRUCell):  # type: ignore[misc, valid-type]
 
 
 def GRUBlockCellV2(num_units=None, cell_size=None, reuse=None, name="gru_cell"):  # noqa: N802
-    """The GRU cell, whose variables are those of 1.15's second fused one."""
+    """The plain GRU cell, whose variables are those of 1.15's second fused cell."""
     return _GRUCell(cell_size if num_units is None else num_units, reuse=reuse, name=name)
 
 
-def transpose_batch_time(x):
-    """[N, T, ...] from [T, N, ...], or the other way round."""
-    x = tf.convert_to_tensor(x)
-    if x.shape.rank is not None:
-        return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
-    return tf.transpose(x, tf.concat([[1, 0], tf.range(2, tf.rank(x))], 0))
+transpose_batch_time = rnn._transpose_batch_time
 
 
 def stack_bidirectional_dynamic_rnn(
@@ -191,7 +188,7 @@ def stack_bidirectional_dynamic_rnn(
     scope=None,
     swap_memory=False,
 ):
-    """Layers of bidirectional recurrent networks, each of which sees both directions of the one below.
+    """Stacks bidirectional recurrent networks; each layer reads both directions of the one below.
 
     Returns:
         The last layer's outputs [N, T, forward + backward], and the tuples of the layers' last states.
@@ -227,7 +224,7 @@ def stack_bidirectional_rnn(
     sequence_length=None,
     scope=None,
 ):
-    """`stack_bidirectional_dynamic_rnn` of a list of inputs [N, _], one for each time; the outputs are a list, too."""
+    """`stack_bidirectional_dynamic_rnn` on a list of inputs [N, _], one for each time; returns a list of outputs."""
 
     def layer(forward, backward, x, states):
         outputs, *last = tf.nn.static_bidirectional_rnn(
@@ -242,11 +239,14 @@ def stack_bidirectional_rnn(
 
 def _stack(cells_fw, cells_bw, initial, scope, x, layer, joined):
     if not cells_fw or len(cells_fw) != len(cells_bw):
-        raise ValueError(f"There are {len(cells_fw)} forward and {len(cells_bw)} backward cells; pass as many of each.")
+        raise ValueError(f"There are {len(cells_fw)} forward and {len(cells_bw)} backward cells; pass equally many.")
+    for states in initial:
+        if states is not None and not (isinstance(states, list) and len(states) == len(cells_fw)):
+            raise ValueError(f"The initial states are {states}; pass a list of {len(cells_fw)}, one for each layer.")
     last_fw, last_bw = [], []
     with tf.variable_scope(scope or "stack_bidirectional_rnn"):
         for i, cells in enumerate(zip(cells_fw, cells_bw)):
-            states = [one[i] if one else None for one in initial]
+            states = [None if each is None else each[i] for each in initial]
             with tf.variable_scope(f"cell_{i}"):
                 outputs, (forward, backward) = layer(*cells, x, states)
             x = joined(outputs)

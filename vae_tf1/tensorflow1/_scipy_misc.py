@@ -23,26 +23,26 @@ def __getattr__(name: str):
         return getattr(importlib.import_module(_MOVED[name]), name)
     if name.startswith("__"):
         raise AttributeError(name)
-    raise AttributeError(f"scipy.misc.{name} is not in SciPy any more; PIL.Image and imageio read and write pictures.")
+    raise AttributeError(f"SciPy has removed scipy.misc.{name}; PIL.Image and imageio read and write pictures.")
 
 
 def bytescale(data, cmin=None, cmax=None, high: int = 255, low: int = 0) -> np.ndarray:
-    """uint8, scaled from [cmin, cmax] (the data's own limits if None) to [low, high]; uint8 stays as it is."""
+    """Scales [cmin, cmax] (the data's own limits if None) to uint8 [low, high]; uint8 data stay as they are."""
     data = np.asarray(data)
     if data.dtype == np.uint8:
         return data
     if not 0 <= low <= high <= 255:
-        raise ValueError(f"low is {low} and high is {high}; both must be in 0 to 255, low first.")
+        raise ValueError(f"low is {low} and high is {high}; pass 0 <= low <= high <= 255.")
     cmin = data.min() if cmin is None else cmin
     cmax = data.max() if cmax is None else cmax
     if cmax < cmin:
-        raise ValueError(f"cmax is {cmax}, which is less than cmin, {cmin}.")
+        raise ValueError(f"cmax is {cmax} and cmin is {cmin}; pass cmin <= cmax.")
     scaled = (data - cmin) * ((high - low) / float(cmax - cmin or 1)) + low
     return (scaled.clip(low, high) + 0.5).astype(np.uint8)
 
 
 def toimage(arr, high=255, low=0, cmin=None, cmax=None, pal=None, mode=None, channel_axis=None) -> Image.Image:
-    """A PIL image of a matrix [rows, columns], or of three or four of them (RGB, RGBA) along one axis.
+    """Makes a PIL image of a matrix [rows, columns], or of three or four of them (RGB, RGBA) along one axis.
 
     Raises:
         ValueError: the array has another shape, is complex, or has no such `mode`.
@@ -71,7 +71,7 @@ def toimage(arr, high=255, low=0, cmin=None, cmax=None, pal=None, mode=None, cha
 
 
 def fromimage(im: Image.Image, flatten: bool = False, mode: str | None = None) -> np.ndarray:
-    """The image as an array; `flatten` gives float32 grey values."""
+    """Returns the image as an array; `flatten` makes it float32 grey values."""
     if mode is not None:
         im = im.convert(mode)
     elif im.mode == "P":
@@ -94,7 +94,7 @@ def imsave(name, arr, format: str | None = None) -> None:
 
 
 def imresize(arr, size, interp: str = "bilinear", mode: str | None = None) -> np.ndarray:
-    """uint8, resized: by percent if `size` is an int, by a factor if a float, to (rows, columns) if a tuple."""
+    """Resizes to uint8: by percent if `size` is an int, by a factor if a float, to (rows, columns) if a tuple."""
     image = toimage(arr, mode=mode)
     if isinstance(size, int | np.integer):
         size = size / 100.0
@@ -106,5 +106,5 @@ def imresize(arr, size, interp: str = "bilinear", mode: str | None = None) -> np
 
 
 def imrotate(arr, angle: float, interp: str = "bilinear") -> np.ndarray:
-    """uint8, rotated counter-clockwise by degrees, in the same size."""
+    """Rotates counter-clockwise by degrees, to uint8 of the same size."""
     return fromimage(toimage(np.asarray(arr)).rotate(angle, resample=_INTERPOLATION[interp]))

@@ -1,7 +1,7 @@
 """TensorFlow 1.15's seeds: where only the graph has a seed, an operation's own is the number of operations before it.
 
-So each function has to make as many operations as it made in 1.15. Those that make others today are restored here, or
-the difference is counted. tests/tf1_reference/random_operations.py lists what matches.
+So each function must make as many operations as in 1.15. A function that makes others today is replaced here, or the
+difference is counted. tests/tf1_reference/random_operations.py lists what matches.
 """
 
 import functools
@@ -17,7 +17,7 @@ from tensorflow.python.framework import random_seed
 from tensorflow.python.keras.layers import convolutional as _convolutional
 from tensorflow.python.ops import array_ops, math_ops, nn_ops, random_ops, rnn
 
-# How many more operations TensorFlow 1.15 has made in a graph, up to now.
+# How many more operations TensorFlow 1.15 would have made in a graph so far.
 _more: "weakref.WeakKeyDictionary[tf.Graph, int]" = weakref.WeakKeyDictionary()
 
 
@@ -77,7 +77,7 @@ def _dropout(x, rate, noise_shape, uniform_sampler, dummy_rng_step, name, defaul
 
 
 def _counting(function, number):
-    """The function, followed by the operations that 1.15 made besides; `number` may depend on the arguments."""
+    """Counts `number` operations, an int or a function of the arguments, that 1.15 made besides the function's own."""
 
     @functools.wraps(function)
     def counted(*arguments, **named):
@@ -97,7 +97,7 @@ def _of_batch_normalization(layer, inputs, training=None, mask=None) -> int:
 
 
 def _of_conv2d_transpose(layer, inputs) -> int:
-    """The output's height and width were computed in the graph, with strided slices of the input's shape."""
+    """1.15 computed the output's height and width in the graph, from strided slices of the input's shape."""
     height, width = inputs.shape[1:3] if layer.data_format == "channels_last" else inputs.shape[2:]
     return 0 if None in (height, width) else 14 if layer.padding == "valid" else 10
 

@@ -4,6 +4,7 @@ import collections
 import contextlib
 
 import tensorflow.compat.v1 as tf
+from tensorflow.python.ops.rnn import _transpose_batch_time
 from tensorflow.python.util import nest
 
 
@@ -26,11 +27,11 @@ def sequence_loss(
         weights: float [N, T], 0 after a sequence's end.
         average_across_timesteps, average_across_batch: divide the sum over that axis by the sum of the weights.
         sum_over_timesteps, sum_over_batch: divide it by the number of weights that are not 0.
-        softmax_loss_function: of `labels` and `logits`, instead of the cross-entropy.
+        softmax_loss_function: takes `labels` and `logits`, and replaces the cross-entropy.
 
     Returns:
-        float [], [N], [T] or [N, T], by what is reduced. As in 1.15, averaging over one axis and summing over the
-        other only averages over the one.
+        float [], [N], [T] or [N, T], depending on the reductions. As in 1.15, averaging over one axis and summing over
+        the other only averages.
 
     Raises:
         ValueError: a rank is wrong, or one axis is to be both averaged and summed.
@@ -39,7 +40,7 @@ def sequence_loss(
         if given.shape.rank != rank:
             raise ValueError(f"{argument} has shape {given.shape}; sequence_loss takes rank {rank}.")
     if (average_across_timesteps and sum_over_timesteps) or (average_across_batch and sum_over_batch):
-        raise ValueError("An axis can't be both averaged and summed; pass average_across_...=False with sum_over_...")
+        raise ValueError("an axis can't be both averaged and summed; pass average_across_...=False with sum_over_...")
     with tf.name_scope(name, "sequence_loss", [logits, targets, weights]):
         flat = tf.reshape(logits, [-1, tf.shape(logits)[2]])
         cross_entropy = softmax_loss_function or tf.nn.sparse_softmax_cross_entropy_with_logits
@@ -55,14 +56,14 @@ def sequence_loss(
 
 
 class Helper:
-    """What a decoder's next input is. A subclass has `batch_size`, `initialize`, `sample` and `next_inputs`."""
+    """Chooses a decoder's next input; a subclass has `batch_size`, `initialize`, `sample` and `next_inputs`."""
 
     sample_ids_shape = tf.TensorShape([])
     sample_ids_dtype = tf.int32
 
 
 class CustomHelper(Helper):
-    """A helper of three functions, called with named arguments."""
+    """A helper made of three functions, which it calls with named arguments."""
 
     def __init__(self, initialize_fn, sample_fn, next_inputs_fn, sample_ids_shape=None, sample_ids_dtype=None):
         self._initialize, self.sample, self.next_inputs = initialize_fn, sample_fn, next_inputs_fn
@@ -76,7 +77,7 @@ class CustomHelper(Helper):
 
 
 class TrainingHelper(Helper):
-    """The next input is the one given.
+    """Feeds the given inputs.
 
     Args:
         inputs: [N, T, ...], or [T, N, ...] if `time_major`.
@@ -89,7 +90,7 @@ class TrainingHelper(Helper):
             self.sequence_length = tf.convert_to_tensor(sequence_length, name="sequence_length")
             if self.sequence_length.shape.rank != 1:
                 raise ValueError(f"sequence_length has shape {self.sequence_length.shape}; pass a vector.")
-            by_time = self.inputs if time_major else _swap_batch_and_time(self.inputs)
+            by_time = self.inputs if time_major else _transpose_batch_time(self.inputs)
             array = tf.TensorArray(by_time.dtype, tf.shape(by_time)[0], element_shape=by_time.shape[1:])
             self._array, self._zeros = array.unstack(by_time), tf.zeros_like(by_time[0])
             self.batch_size = tf.size(self.sequence_length)
@@ -109,7 +110,7 @@ class TrainingHelper(Helper):
 
 
 class GreedyEmbeddingHelper(Helper):
-    """The next input is the embedding of the likeliest class.
+    """Feeds the embedding of the likeliest class.
 
     Args:
         embedding: a matrix [classes, size], or a function of classes [N].
@@ -139,7 +140,7 @@ class GreedyEmbeddingHelper(Helper):
 
 
 class SampleEmbeddingHelper(GreedyEmbeddingHelper):
-    """The next input is the embedding of a class drawn from the softmax of the logits over the temperature."""
+    """Feeds the embedding of a class drawn from softmax(logits / temperature)."""
 
     def __init__(self, embedding, start_tokens, end_token, softmax_temperature=None, seed=None):
         super().__init__(embedding, start_tokens, end_token)
@@ -151,7 +152,7 @@ class SampleEmbeddingHelper(GreedyEmbeddingHelper):
 
 
 class Decoder:
-    """What `dynamic_decode` runs: `batch_size`, `output_size`, `output_dtype`, `initialize` and `step`."""
+    """The interface of `dynamic_decode`: `batch_size`, `output_size`, `output_dtype`, `initialize` and `step`."""
 
     tracks_own_finished = False
 
@@ -163,7 +164,7 @@ BasicDecoderOutput = collections.namedtuple("BasicDecoderOutput", ("rnn_output",
 
 
 class BasicDecoder(Decoder):
-    """A cell whose next input is the helper's; `output_layer`, a layer, makes logits of its outputs."""
+    """Runs a cell on the helper's inputs; `output_layer` turns its outputs into logits."""
 
     def __init__(self, cell, helper, initial_state, output_layer=None):
         self._cell, self._helper, self._initial_state, self._output_layer = cell, helper, initial_state, output_layer
@@ -207,10 +208,10 @@ def dynamic_decode(
 
     Args:
         output_time_major: outputs [T, N, ...] instead of [N, T, ...].
-        impute_finished: a finished sequence puts out zeros and keeps its state.
+        impute_finished: whether a finished sequence returns zeros and keeps its state.
 
     Returns:
-        The outputs, the last state, and int32 [N], how long each sequence is.
+        The outputs, the last state, and the length of each sequence, int32 [N].
     """
     if not isinstance(decoder, Decoder):
         raise TypeError(f"decoder is a {type(decoder).__name__}; pass a tf.contrib.seq2seq.Decoder.")
@@ -218,7 +219,7 @@ def dynamic_decode(
         finished, inputs, state = decoder.initialize()
         if maximum_iterations is not None:
             finished = tf.logical_or(finished, maximum_iterations <= 0)
-        arrays = nest.map_structure(_growing_array, _as_leaves(decoder.output_size), decoder.output_dtype)
+        arrays = nest.map_structure(_growing_array, decoder.output_size, decoder.output_dtype)
 
         def step(time, arrays, state, inputs, finished, lengths):
             outputs, next_state, next_inputs, done = decoder.step(time, inputs, state)
@@ -239,22 +240,15 @@ def dynamic_decode(
             maximum_iterations=maximum_iterations,
         )
         outputs = nest.map_structure(lambda array: array.stack(), arrays)
-        with contextlib.suppress(NotImplementedError):  # most decoders have nothing to do at the end
+        with contextlib.suppress(NotImplementedError):  # most decoders have no finalize
             outputs, state = decoder.finalize(outputs, state, lengths)
         if not output_time_major:
-            outputs = nest.map_structure(_swap_batch_and_time, outputs)
+            outputs = nest.map_structure(_transpose_batch_time, outputs)
         return outputs, state, lengths
 
 
 def _growing_array(size, dtype):
     return tf.TensorArray(dtype, 0, True, element_shape=tf.TensorShape([None]).concatenate(size))
-
-
-def _as_leaves(sizes):
-    """The sizes as shapes, so that a list is not taken for a structure."""
-    if isinstance(sizes, tuple) and hasattr(sizes, "_fields"):
-        return type(sizes)(*map(tf.TensorShape, sizes))
-    return tf.TensorShape(sizes)
 
 
 def _keep(finished, new, old):
@@ -264,17 +258,8 @@ def _keep(finished, new, old):
     return tf.where(finished, old, new)
 
 
-def _swap_batch_and_time(x):
-    if x.shape.rank is not None and x.shape.rank < 2:
-        return x
-    turned = tf.transpose(x, tf.concat([[1, 0], tf.range(2, tf.rank(x))], 0))
-    if x.shape.rank is not None:
-        turned.set_shape([x.shape[1], x.shape[0], *x.shape[2:]])
-    return turned
-
-
 def tile_batch(t, multiplier: int, name=None):
-    """Each row `multiplier` times, one after the other; tensors may be nested."""
+    """Repeats each row `multiplier` times in a row; tensors may be nested."""
     return nest.map_structure(lambda x: tf.repeat(x, multiplier, 0), t)
 
 

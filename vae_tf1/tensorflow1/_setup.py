@@ -11,7 +11,7 @@ _keras.warn_if_keras_3_was_first()
 _tensorflow.warn_about_eager_tensors()
 _tensorflow.hide_deprecations()
 
-from vae_tf1.tensorflow1 import _distributions, _numpy, _scipy_misc, _seeds  # noqa: E402
+from vae_tf1.tensorflow1 import _numpy, _scipy_misc, _seeds  # noqa: E402
 
 _seeds.count_seeds_by_operations()
 tf.disable_v2_behavior()
@@ -21,7 +21,6 @@ _keras.restore()
 
 from vae_tf1.tensorflow1._contrib import contrib, examples  # noqa: E402
 
-_distributions.unite_with_tensorflow()
 keras, layers = _keras.keras, _keras.layers
 python = _imports.Module("python", "tensorflow.python", **_keras.private_modules())
 

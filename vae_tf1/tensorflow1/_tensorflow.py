@@ -11,10 +11,9 @@ import numpy as np
 import tensorflow
 import tensorflow.compat.v1 as tf
 from tensorflow.python.eager import context
-from tensorflow.python.framework import graph_util, ops, tensor_shape
+from tensorflow.python.framework import graph_util, tensor_shape
 from tensorflow.python.ops import (
     array_ops,
-    control_flow_ops,
     gen_array_ops,
     rnn_cell_impl,
     shape_util,
@@ -30,14 +29,14 @@ _PUBLIC = "tensorflow._api.v2.compat.v1."
 def warn_about_eager_tensors() -> None:
     if context._context is not None and context._context._context_handle is not None and tf.executing_eagerly():
         warnings.warn(
-            "TensorFlow 2 has run operations eagerly before vae_tf1.tensorflow1 was imported; their tensors can't be "
-            "read any more. Import vae_tf1.tensorflow1 first, or convert them with .numpy() before.",
+            "TensorFlow 2 has run operations eagerly before vae_tf1.tensorflow1 was imported, so their tensors can no "
+            "longer be read; import vae_tf1.tensorflow1 first, or call .numpy() on them before.",
             stacklevel=4,
         )
 
 
 def restore() -> None:
-    """What old programs, and tf-slim, take for granted of TensorFlow."""
+    """Restores what old programs and tf-slim expect of TensorFlow."""
     tf.keras, tf.layers, tf.nn.rnn_cell = _keras.keras, _keras.layers, _keras.rnn_cell
     tensorflow.nn.rnn_cell = _keras.rnn_cell
     _refuse_positional_arguments()
@@ -62,42 +61,38 @@ def _refuse_positional_arguments() -> None:
 
 def _with_named_arguments(cross_entropy):
     @functools.wraps(cross_entropy)
-    def checked(_sentinel=None, labels=None, logits=None, *arguments, **named):
-        if _sentinel is not None or labels is None or logits is None:
+    def checked(*by_position, labels=None, logits=None, **named):
+        if by_position or labels is None or logits is None:
             name = cross_entropy.__name__
             raise ValueError(
                 f"Only call `{name}` with named arguments: tf.nn.{name}(labels=..., logits=...), because "
                 "TensorFlow 0.x took the logits first."
             )
-        return cross_entropy(labels, logits, *arguments, **named)
+        return cross_entropy(labels=labels, logits=logits, **named)
 
     return checked
 
 
 def _shape_of_ints(shape, _today=shape_util.shape_tensor):
-    """A shape as a tensor; `max(labels) + 1`, an int before NumPy 2, is as narrow as the labels today."""
+    """A shape as a tensor; in NumPy 2, a size such as `max(labels) + 1` is as narrow as uint8 labels."""
     if isinstance(shape, list | tuple):
         shape = [int(size) if isinstance(size, np.integer) and size.itemsize < 4 else size for size in shape]
     return _today(shape)
 
 
 def _compute_now(thunk):
-    """The regularization losses of `tf.get_variable` are tensors, as in 1.15, not something that becomes one."""
+    """Makes the regularization losses of `tf.get_variable` tensors, as in 1.15, where today's are evaluated later."""
     return thunk()
 
 
 def _restore_private_modules() -> None:
-    """Names of `tensorflow.python` that programs imported though they were private."""
+    """Restores private names of `tensorflow.python` that programs imported nevertheless."""
     cells = _imports.Module("python.ops.rnn_cell_impl", _keras.rnn_cell, f"{__package__}._rnn", rnn_cell_impl)
     for name in ("rnn_cell", "rnn_cell_impl"):
         setattr(sys.modules["tensorflow.python.ops"], name, cells)
         sys.modules[f"tensorflow.python.ops.{name}"] = cells
     pywrap_tensorflow = importlib.import_module("tensorflow.python.pywrap_tensorflow")
     for module, name, value in [
-        *((ops, name, getattr(tf, name)) for name in ("Tensor", "IndexedSlices")),
-        *((control_flow_ops, name, getattr(tf, name)) for name in ("cond", "case", "while_loop", "Assert")),
-        *((array_ops, name, getattr(tf, name)) for name in ("stack", "unstack", "split")),
-        (variable_scope, "variable", tf.Variable),
         *((graph_util, name, getattr(tf.graph_util, name)) for name in dir(tf.graph_util)),
         (pywrap_tensorflow, "NewCheckpointReader", tf.train.NewCheckpointReader),
         *((module, "is_sequence", nest.is_nested) for module in (nest, tf.nest)),
@@ -111,7 +106,7 @@ def _restore_private_modules() -> None:
 
 
 def _public_modules() -> list[types.ModuleType]:
-    """The modules below `tf` that have been imported, such as `tf.train`."""
+    """Returns the imported modules below `tf`, such as `tf.train`."""
     return [
         module
         for name, module in list(sys.modules.items())
@@ -124,7 +119,7 @@ def _describe_missing(prefix: str, name: str):
 
 
 def hide_deprecations() -> None:
-    """Using TensorFlow 1 is the point here."""
+    """Hides warnings that TensorFlow 1 is deprecated, which it is here on purpose."""
     warnings.filterwarnings("ignore", message=r"`tf\.nn\.rnn_cell\.\w+` is deprecated")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     usual = ("deprecated", "An interactive session is already active")
