@@ -95,8 +95,10 @@ def restore() -> None:
         (np, "NINF", -np.inf),
         (np.lib, "pad", np.pad),
         *((np, name, np.nan) for name in ("NaN", "NAN")),
-        *((np, old, getattr(np, new)) for old, new in _RENAMED.items() if hasattr(np, new)),
     ]:
         if name not in vars(module):
             setattr(module, name, value)
+    for old, new in _RENAMED.items():
+        if hasattr(np, new):
+            setattr(np, old, getattr(np, new))  # NumPy 1.25 and 1.26 still have some of them, which warn
     np.reshape = _reshape_with_newshape

@@ -122,5 +122,7 @@ def hide_deprecations() -> None:
     """Hides warnings that TensorFlow 1 is deprecated, which it is here on purpose."""
     warnings.filterwarnings("ignore", message=r"`tf\.nn\.rnn_cell\.\w+` is deprecated")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    usual = ("deprecated", "An interactive session is already active")
+    second_session = "An interactive session is already active"  # a warning of Python's, or of the logger's since 2.16
+    warnings.filterwarnings("ignore", message=second_session)
+    usual = ("deprecated", second_session)
     tf.get_logger().addFilter(lambda record: not any(message in record.getMessage() for message in usual))
