@@ -18,8 +18,7 @@ def restore_matplotlib() -> None:
         colours = matplotlib.colormaps[name or matplotlib.rcParams["image.cmap"]]
         return colours if lut is None else colours.resampled(lut)
 
-    if not hasattr(cm, "get_cmap"):
-        cm.get_cmap = get_cmap  # type: ignore[attr-defined]
+    cm.get_cmap = get_cmap  # type: ignore[attr-defined]  # Matplotlib 3.8 has one that warns
 
 
 def restore_imageio() -> None:
