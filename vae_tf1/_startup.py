@@ -70,10 +70,9 @@ def import_tensorflow() -> None:
         return
     chosen = os.environ.get(LOG_LEVEL)
     os.environ[LOG_LEVEL] = chosen or "2"  # errors only
-    import tensorflow_probability  # before TensorFlow, so that it loads its parts once they are touched
-
     try:
         with stderr_without_noise():
+            import tensorflow_probability  # before TensorFlow, to load its parts once they are touched  # isort: skip
             import tensorflow
 
             tensorflow.config.list_physical_devices()  # without a GPU, CUDA complains on stderr the first time
@@ -82,6 +81,13 @@ def import_tensorflow() -> None:
             del os.environ[LOG_LEVEL]
     with contextlib.suppress(ModuleNotFoundError):  # it chooses its Keras here, which TF_USE_LEGACY_KERAS would break
         import tensorflow_probability.python.internal.tf_keras  # noqa: F401
+
+
+def import_tqdm() -> None:
+    """Imports tqdm without its warning that a notebook without ipywidgets gets a bar of plain text."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        import tqdm.auto  # noqa: F401
 
 
 def restore_names_for_tf_slim() -> None:
@@ -103,6 +109,7 @@ def restore_names_for_tf_slim() -> None:
 
 
 import_tensorflow()
+import_tqdm()
 restore_names_for_tf_slim()
 with contextlib.suppress(PackageNotFoundError):  # a nightly build has another name
     check_tensorflow_probability(sys.modules["tensorflow"].__version__, version("tensorflow-probability"))
