@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from interrupt_sweep import sweep
 
 import vae_tf1.data.download
 import vae_tf1.data.mnist
@@ -303,6 +304,19 @@ mnist.MNIST_SHA256 = sys.argv[3:] or mnist.MNIST_SHA256
 print("begins", flush=True)
 input_data.read_data_sets(sys.argv[2], source="mnist")
 """
+
+
+# An interrupt between opening a file and its `with` leaves the closing to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("step", [11, pytest.param(1, marks=pytest.mark.slow)], ids=["every 11th line", "every line"])
+def test_an_interrupt_at_any_line_leaves_whole_files_or_none(host, tmp_path, step):
+    for n in sweep(["_files.py", "data/download.py", "data/mnist.py"], step, lambda n: prepare(tmp_path / str(n))):
+        directory = tmp_path / str(n)
+        directory.mkdir(exist_ok=True)
+        assert files_in(directory).items() <= FILES.items(), n
+        prepare(directory)
+        assert files_in(directory) == FILES
+    assert n > 50
 
 
 @pytest.mark.slow

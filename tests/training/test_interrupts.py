@@ -1,42 +1,17 @@
 """Ctrl-C loses nothing, at any moment and when pressed again."""
 
-import contextlib
 import os
 import signal
-import sys
 
 import pytest
 import tensorflow.compat.v1 as tf
+from interrupt_sweep import sweep
 from training_runs import assert_same, build_and_train, seeded_digits
 
 import vae_tf1
 from vae_tf1 import build_vae, session_config, train
 
-PACKAGE = os.path.dirname(vae_tf1.__file__)
-
-
-class InterruptAtLine:
-    """Sends Ctrl-C before the nth line that runs in some files of the package."""
-
-    def __init__(self, files, n):
-        self._files, self._n, self.lines = {os.path.join(PACKAGE, file) for file in files}, n, 0
-
-    def __enter__(self):
-        self._before = sys.gettrace()
-        sys.settrace(self._trace)
-        return self
-
-    def __exit__(self, *_):
-        sys.settrace(self._before)
-
-    def _trace(self, frame, event, _):
-        if frame.f_code.co_filename not in self._files:
-            return None
-        if event == "line":
-            self.lines += 1
-            if self.lines == self._n:
-                signal.raise_signal(signal.SIGINT)
-        return self._trace
+FILES = ["_files.py", "saved_model.py", *(f"training/{name}.py" for name in ("checkpoints", "loop", "interrupts"))]
 
 
 def raise_at_once(*_):
@@ -78,33 +53,14 @@ def test_a_second_interrupt_does_not_abort_the_save(tmp_path, monkeypatch):
     assert_same(variables, build_and_train(lambda: build_vae(seed=0), 30)[1])
 
 
-def sweep(part, number, interrupted, handler, monkeypatch):
-    """Calls `interrupted(i)` with an interrupt at lines 1, 1 + step, ... of all that run, for one of `number` parts."""
-    files = ["_files.py", "saved_model.py", *(f"training/{name}.py" for name in ("checkpoints", "loop", "interrupts"))]
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        n = 1 + part
-        while True:
-            with InterruptAtLine(files, n) as tracer, contextlib.suppress(KeyboardInterrupt):
-                interrupted(n)
-            yield n
-            if tracer.lines < n:
-                return
-            n += number
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 HANDLERS = pytest.mark.parametrize("handler", [signal.default_int_handler, raise_at_once], ids=["Python's", "own"])
 
 
 # An interrupt between opening a file and its `with` leaves the closing to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @HANDLERS
-@pytest.mark.parametrize(
-    ("part", "number"), [(0, 37), pytest.param(0, 1, marks=pytest.mark.slow)], ids=["every 37th line", "every line"]
-)
-def test_an_interrupt_at_any_line_of_saving_loses_nothing(tmp_path, monkeypatch, handler, part, number):
+@pytest.mark.parametrize("step", [37, pytest.param(1, marks=pytest.mark.slow)], ids=["every 37th line", "every line"])
+def test_an_interrupt_at_any_line_of_saving_loses_nothing(tmp_path, handler, step):
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
         vae = build_vae(
             hidden_units=4, latent_dimensions=2
@@ -116,7 +72,7 @@ def test_an_interrupt_at_any_line_of_saving_loses_nothing(tmp_path, monkeypatch,
             for report in train(session, vae, data, 4, 20, 2, checkpoint_dir=tmp_path / str(n)):
                 told[n] = report.iteration
 
-        for n in sweep(part, number, interrupted, handler, monkeypatch):
+        for n in sweep(FILES, step, interrupted, handler):
             directory = tmp_path / str(n)
             whole = vae_tf1.training.checkpoints.read_newest(directory)
             assert (whole.iterations if whole else 0) >= told.get(n, -1) + 1, n
@@ -127,10 +83,8 @@ def test_an_interrupt_at_any_line_of_saving_loses_nothing(tmp_path, monkeypatch,
 
 
 @HANDLERS
-@pytest.mark.parametrize(
-    ("part", "number"), [(0, 3), pytest.param(0, 1, marks=pytest.mark.slow)], ids=["every third line", "every line"]
-)
-def test_an_interrupt_at_any_line_of_exporting_leaves_a_model(tmp_path, monkeypatch, handler, part, number):
+@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)], ids=["every third line", "every line"])
+def test_an_interrupt_at_any_line_of_exporting_leaves_a_model(tmp_path, monkeypatch, handler, step):
     def write(session, vae, path, feed):
         (path / "saved_model.pb").write_text("new")
 
@@ -143,7 +97,7 @@ def test_an_interrupt_at_any_line_of_exporting_leaves_a_model(tmp_path, monkeypa
             (tmp_path / str(n) / "model" / "saved_model.pb").write_text("old")
             vae_tf1.export_saved_model(session, vae, tmp_path / str(n) / "model", overwrite=True)
 
-        for n in sweep(part, number, interrupted, handler, monkeypatch):
+        for n in sweep(FILES, step, interrupted, handler):
             assert (tmp_path / str(n) / "model" / "saved_model.pb").read_text() in ("old", "new"), n
             if handler is signal.default_int_handler:
                 assert os.listdir(tmp_path / str(n)) == ["model"], n
