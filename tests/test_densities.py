@@ -100,8 +100,9 @@ def on_the_sphere(loc, scale):
         posterior_density(lambda loc, scale: tfd.Laplace(loc, scale)),
         posterior_density(lambda loc, scale: tfd.Uniform(loc, loc + scale)),
         posterior_density(lambda loc, scale: tfd.Normal(10 + loc, 1e-3)),
+        posterior_density(lambda loc, scale: tfd.HalfNormal(scale)),  # two values of the noise for each z
     ],
-    ids=["sphere", "beta", "laplace", "uniform", "narrow"],
+    ids=["sphere", "beta", "laplace", "uniform", "narrow", "half-normal"],
 )
 def test_the_right_log_posterior_raises_no_false_alarm(graph, digits, draw, log_density):
     vae = drawn_from(draw, log_density)

@@ -64,10 +64,11 @@ def build_vae(
     Raises:
         RuntimeError: TensorFlow executes eagerly, so there is no graph to build in.
         TypeError: a size or `seed` is not a whole number, `optimizer` is not a `tf.train.Optimizer`, `prior` or
-            `x_dist` is not a distribution, or `encoder` or `decode` does not return tensors.
+            `x_dist` is not a distribution, `x_dist` is one of integers, or `encoder` or `decode` does not return
+            tensors.
         ValueError: a size is below 1, `beta` is negative or not a finite number, the graph already has such a model in
-            this scope, `latent_dimensions` is given with a custom encoder, or `decode` returns a distribution over
-            another number of pixels.
+            this scope, a width is given that no built-in network takes, `decode` returns a distribution over another
+            number of pixels, or `prior` or `x_dist` has no density of float32 of this width in this graph.
     """
     _check_arguments(encoder, decode, beta, optimizer)
     hidden_units, latent_dimensions, image_pixels = as_sizes(

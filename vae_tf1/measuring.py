@@ -182,8 +182,8 @@ def _check_standardized(epsilon: np.ndarray) -> None:
 def _check_log_posterior(model: MeasuredModel, session: tf.Session) -> None:
     """Compares `log_posterior` with the density of z that follows from its noise, where z = f(epsilon) is invertible.
 
-    log q(z|x) = log p(epsilon) - log |det dz/depsilon|. Without noise of a known density, or with another number of
-    values than z has (as in a second stochastic layer), nothing is compared.
+    log q(z|x) = log p(epsilon) - log |det dz/depsilon|. Nothing is compared without noise of a known density, with
+    another number of values than z has (as in a second stochastic layer), or where the determinant vanishes.
     """
     z, log_posterior = model.drawn["z"], model.drawn["log_posterior"]
     noise = [op.outputs[0] for op in upstream_of([z, log_posterior]) if op.type in _LOG_DENSITIES]
@@ -194,6 +194,8 @@ def _check_log_posterior(model: MeasuredModel, session: tf.Session) -> None:
     code, given, *epsilon = session.run([z, log_posterior, *noise], feed)
     if sum(value.size for value in epsilon) != code.size:
         return
+    if np.allclose(code, session.run(z, {**feed, **{tensor: -value for tensor, value in zip(noise, epsilon)}})):
+        return  # not invertible, as |epsilon| of a half-normal distribution
     log_p = sum(_LOG_DENSITIES[tensor.op.type](value) for tensor, value in zip(noise, epsilon))
     log_determinants = []
     for step in _STEPS:
