@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 from numpy.typing import ArrayLike
 
 from vae_tf1._checks import as_array, as_count, as_noise_seed
+from vae_tf1.graph.sessions import thread_pool
 from vae_tf1.measuring import MeasuredModel, is_standard
 from vae_tf1.vae import VAE
 
@@ -77,8 +78,8 @@ def evaluate(
         images: [N, P], pixels in [0, 1], or a `DataSet` if `vae.inputs` takes labels. They are fed as in training:
             binarized, or as `vae.inputs` says.
         batch_size: images per run of the graph; the last batch may be smaller.
-        seed: of the noise. The same weights, images and seed give the same numbers, whatever the batch size. (If the
-            model has a `log_posterior` or a `log_prior`, the noise depends on the batch size too.)
+        seed: of the noise. The same weights, images and seed give the same numbers, whatever the batch size. (Where the
+            model has a `log_posterior` or a `log_prior`, or adds noise to `x`, the batch size changes the noise.)
         feed: values of other placeholders, the same for all images, such as {is_training: False}.
 
     Returns:
@@ -97,30 +98,33 @@ def evaluate(
         model = MeasuredModel(sess, vae, images, feed)
         if not len(model):
             raise ValueError("images has no row; pass at least one image to evaluate.")
-        run = _run_standard if is_standard(vae) else _run_any
-        batches = run(model, [slice(i, i + batch_size) for i in range(0, len(model), batch_size)], seed)
+        parts = [slice(i, i + batch_size) for i in range(0, len(model), batch_size)]
+        terms, feeds = (_standard_terms if is_standard(vae) else _any_terms)(model, parts, seed)
+        with model.open_session() as session, thread_pool(terms) as pool:
+            batches = list(pool.map(lambda feed: session.run(terms, feed), feeds))
     reconstruction, kl_divergence = (np.concatenate(term).astype(np.float64) for term in zip(*batches))
     return Evaluation(*map(Estimate.of, (reconstruction + kl_divergence, reconstruction, kl_divergence)))
 
 
-def _run_standard(model: MeasuredModel, parts: list[slice], seed: int) -> list[list[np.ndarray]]:
-    """The two terms of each part of the images; z is drawn from the Gaussian of `mu_logvar` with NumPy's noise."""
+Terms = tuple[list[tf.Tensor], list[dict[tf.Tensor, Any]]]  # two tensors [n], and what to feed for each batch
+
+
+def _standard_terms(model: MeasuredModel, parts: list[slice], seed: int) -> Terms:
+    """The two terms, with z drawn from the Gaussian of `mu_logvar` with NumPy's noise."""
     vae = model.vae
-    mu_logvar, x = model.copy([vae.mu_logvar, vae.x], name="encode")
+    x, mu_logvar = model.drawn["x"], model.drawn["mu_logvar"]
     mu, logvar = tf.split(mu_logvar, 2, axis=1)
     epsilon = tf.placeholder(tf.float32, [None, vae.z.shape[1]])
     sources = [(vae.x, x), (vae.mu_logvar, mu_logvar), (vae.z, mu + tf.exp(0.5 * logvar) * epsilon)]
     terms = model.copy([vae.reconstruction, vae.kl_divergence], sources, "decode")
     noise = np.random.default_rng(seed % 2**32).standard_normal([len(model), epsilon.shape[1]], dtype=np.float32)
-    with model.open_session() as session:
-        return [session.run(terms, {**model.feed(part), epsilon: noise[part]}) for part in parts]
+    return terms, [{**model.feed(part), model.stream: [seed, part.start], epsilon: noise[part]} for part in parts]
 
 
-def _run_any(model: MeasuredModel, parts: list[slice], seed: int) -> list[list[np.ndarray]]:
-    """The two terms of each part of the images; the model draws all of its latent variables itself."""
+def _any_terms(model: MeasuredModel, parts: list[slice], seed: int) -> Terms:
+    """The two terms, with all latent variables drawn by the model itself."""
     terms = [model.drawn["reconstruction"], model.drawn["kl_divergence"]]
-    with model.open_session() as session:
-        return [session.run(terms, {**model.feed(part), model.stream: [seed, part.start]}) for part in parts]
+    return terms, [{**model.feed(part), model.stream: [seed, part.start]} for part in parts]
 
 
 def kl_per_dimension(mu_logvar: ArrayLike) -> np.ndarray:

@@ -1,8 +1,6 @@
 """The log-likelihood of images, estimated with importance weights."""
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,6 +9,7 @@ from tqdm.auto import tqdm
 
 from vae_tf1._checks import as_count, as_noise_seed
 from vae_tf1.graph.noise import random_operations
+from vae_tf1.graph.sessions import thread_pool
 from vae_tf1.graph.walk import upstream_of
 from vae_tf1.inputs import bernoulli_of
 from vae_tf1.measuring import MeasuredModel, is_standard
@@ -56,7 +55,7 @@ def log_likelihood(
         if not len(model):
             return np.empty(0)
         count, stream = tf.placeholder(tf.int32, []), model.stream
-        with model.open_session(_processors()) as session:
+        with model.open_session() as session:
             bernoulli = _has_bernoulli_pixels(model, session)
             per_image = _standard_frontier(vae, model) if is_standard(vae) else _frontier(model, session)
             encoded = model.copy(per_image, model.replace_noise(per_image, stream), "encode")
@@ -77,33 +76,14 @@ def log_likelihood(
                     run += 1
                 return sums
 
-            # Noise that cannot be replaced depends on the order of the runs.
-            threads = 1 if random_operations([*encoded, log_sum]) else _processors()
-            return _in_threads(estimate, len(model), threads) - np.log(num_samples)
-
-
-def _in_threads(estimate: Callable[[int], np.ndarray], count: int, threads: int) -> np.ndarray:
-    """Calls `estimate(first)` for every `_IMAGES` images in several threads, since TensorFlow releases Python's lock.
-
-    Returns:
-        float64 [count], the estimates of all images.
-    """
-    estimates = np.empty(count)
-    disable = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's own switch, which its notebook bar ignores
-    firsts = range(0, count, _IMAGES)
-    executor = ThreadPoolExecutor(threads)
-    try:
-        with tqdm(total=count, unit="image", desc="Log-likelihood", disable=disable) as progress:
-            for first, part in zip(firsts, executor.map(estimate, firsts)):
-                estimates[first : first + len(part)] = part
-                progress.update(len(part))
-    finally:
-        executor.shutdown(cancel_futures=True)  # an interrupt does not wait for the remaining images
-    return estimates
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            disable = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's own switch, which its notebook bar ignores
+            progress = tqdm(total=len(model), unit="image", desc="Log-likelihood", disable=disable)
+            estimates = []
+            with thread_pool([*encoded, log_sum]) as pool, progress:
+                for part in pool.map(estimate, range(0, len(model), _IMAGES)):
+                    estimates.append(part)
+                    progress.update(len(part))
+            return np.concatenate(estimates) - np.log(num_samples)
 
 
 Tiled = dict[tf.Tensor, tf.Tensor]  # tensors of the model with one row per image, and placeholders for their values

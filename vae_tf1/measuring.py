@@ -88,7 +88,7 @@ class MeasuredModel:
         without = [tensor for tensor, _ in sources]
         for number, operation in enumerate(random_operations(elements, without)):
             (shape,) = self.copy(operation.inputs[:1], sources, "shape") if operation.inputs else (None,)
-            seed = tf.random.experimental.stateless_fold_in(stream, number)
+            seed = tf.random.experimental.stateless_fold_in(stream, number) if number else stream
             try:
                 sources.append((operation.outputs[0], stateless(operation, shape, seed)))
             except ValueError:
@@ -99,18 +99,15 @@ class MeasuredModel:
         """The values to feed for these rows."""
         return {placeholder: array[rows] for (_, placeholder), array in zip(self.inputs, self.arrays)}
 
-    def open_session(self, threads: int = 1) -> tf.Session:
+    def open_session(self) -> tf.Session:
         """Opens a session with the model's weights, and checks with a few draws that the estimates apply to the model.
-
-        Args:
-            threads: number of callers that run it at the same time.
 
         Raises:
             ValueError: `z` has several rows for an image or is not drawn from the Gaussian of `mu_logvar`,
                 `log_posterior` is not the density that `z` is drawn from, `kl_divergence` is not the mean of
                 log q(z|x) - log p(z), or one image changes the number of another.
         """
-        session = self.clone.session(threads)
+        session = self.clone.session()
         if len(self):
             _check_densities(self, session)
             if self.vae.log_posterior is not None:

@@ -123,11 +123,10 @@ class GraphClone:
             )
         return tf.nest.pack_sequence_as(distribution, self.copy(parameters, sources, name), expand_composites=True)
 
-    def session(self, threads: int = 1, *, blank: bool = False) -> tf.Session:
+    def session(self, *, blank: bool = False) -> tf.Session:
         """Opens a session on the default graph, in which the variables have the current values of the originals.
 
         Args:
-            threads: number of callers that run it at the same time.
             blank: set all variables to 0 instead, for results that do not depend on their values.
 
         Raises:
@@ -138,7 +137,7 @@ class GraphClone:
             values = [np.zeros(each.shape, each.dtype.base_dtype.as_numpy_dtype) for each in originals]
         else:
             values = read_variables(self._sess, originals)
-        session = private_session(tf.get_default_graph(), threads)
+        session = private_session(tf.get_default_graph())
         feed = {placeholder: value for (_, _, placeholder), value in zip(self._variables, values)}
         session.run([copy.initializer for _, copy, _ in self._variables], feed)
         return session

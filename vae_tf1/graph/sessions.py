@@ -1,12 +1,16 @@
 """Sessions: how to open them, and how to read, save and initialize their variables."""
 
+import contextlib
+import os
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import tensorflow.compat.v1 as tf
 
 from vae_tf1._checks import as_sizes
+from vae_tf1.graph.noise import random_operations
 
 # batch_size * hidden_units from which an operation is split across threads: eight times the notebook's.
 _WORTH_SPLITTING = 8 * 100 * 128
@@ -41,15 +45,32 @@ def session_config(*, compiled: bool = False, batch_size: int = 100, hidden_unit
     )
 
 
-def private_session(graph: tf.Graph, threads: int = 1) -> tf.Session:
-    """Opens a session on the CPU with its own threads, so that it does not affect the shared ones of the process.
-
-    Args:
-        graph: the graph that it runs.
-        threads: number of callers that run it at the same time.
-    """
-    config = tf.ConfigProto(inter_op_parallelism_threads=threads, use_per_session_threads=True, device_count={"GPU": 0})
+def private_session(graph: tf.Graph) -> tf.Session:
+    """Opens a session on the CPU with its own threads, so that it does not affect the shared ones of the process."""
+    config = tf.ConfigProto(
+        inter_op_parallelism_threads=_processors(), use_per_session_threads=True, device_count={"GPU": 0}
+    )
+    # Each kind of run happens a few times only, and rewriting its graph would take longer than it saves.
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
     return tf.Session(graph=graph, config=config)
+
+
+@contextlib.contextmanager
+def thread_pool(fetches: Sequence[tf.Tensor]) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads to run `fetches` on all processors, since TensorFlow releases Python's lock.
+
+    Where `fetches` draw noise, there is one thread, because the values depend on the order of the runs. An interrupt
+    cancels the runs that have not begun.
+    """
+    executor = ThreadPoolExecutor(1 if random_operations(fetches) else _processors())
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_variables(sess: tf.Session, variables: list[tf.Variable]) -> list:
