@@ -17,9 +17,9 @@ def test_whole_numbers_of_any_type_are_counts(value):
 
 @pytest.mark.parametrize("value", [3.0, np.float32(3), "3", None, True, np.True_, [3], np.arange(3), 3j, object()])
 def test_what_is_not_a_whole_number_is_refused(value):
-    with pytest.raises(TypeError, match=r"^iterations is [^\n]*; pass a whole number\.$"):
+    with pytest.raises(TypeError, match=r"^iterations is [^\n]*; pass an integer\.$"):
         as_count(value, "iterations")
-    with tf.Graph().as_default(), pytest.raises(TypeError, match="pass a whole number"):
+    with tf.Graph().as_default(), pytest.raises(TypeError, match="pass an integer"):
         as_count(tf.constant(3), "iterations")
 
 

@@ -136,14 +136,14 @@ def test_the_importance_weighted_loss_is_minus_the_estimate(priors, session, dig
 def test_the_bound_of_m2_is_the_sum_over_the_labels(session, digits):
     few_labels = definitions("few_labels", mnist=digits)
     tf.set_random_seed(0)
-    vae, q = few_labels["build_m2"]()
+    vae, q, dropped = few_labels["build_m2"](few_labels["iterations"])
     perturb(session)
     images = binarize(digits.test.images[:6])
     y = np.eye(10)[digits.test.labels[:6]]
     y[3:] = 0  # unknown
     graph = tf.get_default_graph()
     mu_logvar = graph.get_tensor_by_name("encoder/fc2/BiasAdd:0")
-    fed = {vae.x: images, graph.get_tensor_by_name("y:0"): y}
+    fed = {vae.x: images, graph.get_tensor_by_name("y:0"): y, dropped: 0}
     q, parameters, x_logits, terms, loss = session.run(
         [q, mu_logvar, vae.x_logits, [vae.reconstruction, vae.kl_divergence], vae.loss], fed
     )
@@ -163,6 +163,18 @@ def test_the_bound_of_m2_is_the_sum_over_the_labels(session, digits):
     np.testing.assert_allclose(np.sum(terms, axis=0), expected, rtol=1e-4)
     cross_entropy = -np.log(q[np.arange(3), digits.test.labels[:3]]).sum() / 6
     assert loss == pytest.approx(np.mean(expected) + few_labels["alpha"] * cross_entropy, rel=1e-4)
+
+
+def test_pixels_are_drawn_with_their_grey_level_as_probability(session, digits):
+    few_labels = definitions("few_labels", mnist=digits)
+    vae, *_ = few_labels["build_m2"](few_labels["iterations"])
+    images, random = digits.test.images[:5], np.random.default_rng(0)
+    inputs = vae.inputs(images, np.zeros([5, 10]))
+    of_m2 = [session.run(vae.x, inputs) for _ in range(1000)]
+    of_the_network_alone = [few_labels["draw_pixels"](images, random, np.arange(5)) for _ in range(1000)]
+    for drawn in of_m2, of_the_network_alone:
+        assert set(np.unique(drawn)) == {0, 1}
+        np.testing.assert_allclose(np.mean(drawn, axis=0), images, atol=0.08)  # five standard errors
 
 
 def test_few_labels_are_balanced_and_the_others_are_hidden(digits):

@@ -1,4 +1,4 @@
-"""The plane that answers the pointer, in a headless browser where one is installed."""
+"""The interactive plane, in a headless browser where one is installed."""
 
 import json
 import re

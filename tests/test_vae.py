@@ -34,7 +34,7 @@ def test_a_placeholder_that_is_not_fed_is_named(graph, digits):
     with tf.Session() as session:
         with pytest.raises(ValueError, match="Training needs a value for the placeholder y"):
             train(session, vae, digits)
-        with pytest.raises(ValueError, match="depends on the placeholder y, for which nothing is fed here"):
+        with pytest.raises(ValueError, match="depends on the placeholder y, to which nothing is fed here"):
             evaluate(session, vae, digits.test.images)
 
 
@@ -55,7 +55,7 @@ def test_tensors_of_other_shapes_are_refused(graph, digits):
             evaluate(session, vae._replace(reconstruction=tf.reduce_mean(vae.reconstruction)), digits.test.images)
         with pytest.raises(TypeError, match=r"images is a Datasets; pass one of its sets, such as mnist\.test"):
             evaluate(session, vae, digits)
-        with pytest.raises(TypeError, match=r"batch_size is 50\.0; pass a whole number"):
+        with pytest.raises(TypeError, match=r"batch_size is 50\.0; pass an integer"):
             train(session, vae, digits, batch_size=50.0)
         data = read_data_sets("unused", source="builtin", reshape=False)
         with pytest.raises(ValueError, match=r"reshape=True, dtype=np\.float32"):

@@ -81,7 +81,7 @@ def test_losses_are_plotted_over_iterations():
     ]
     (ax,) = plot_losses(reports).axes
     lines = {line.get_label(): line.get_xydata() for line in ax.get_lines()}
-    np.testing.assert_array_equal(lines["negative ELBO"], [[0, 30], [1, 29], [2, 28]])
+    np.testing.assert_array_equal(lines["loss"], [[0, 30], [1, 29], [2, 28]])
     np.testing.assert_array_equal(lines["reconstruction"], [[0, 20], [1, 19], [2, 18]])
     np.testing.assert_array_equal(lines["KL divergence"], [[0, 10], [1, 10], [2, 10]])
     assert ax.get_ylabel() == "nats per image"

@@ -14,18 +14,18 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a single letter would be a Wi
 
 
 def as_count(value: object, name: str, minimum: int = 0, maximum: int | None = None) -> int:
-    """A whole number of any integer type, NumPy's included, as an `int`.
+    """An integer of any type, NumPy's included, as an `int`.
 
     Raises:
-        TypeError: it is not a whole number; True, False and 1.0 are not.
+        TypeError: it is not an integer; True, False and 1.0 are not.
         ValueError: it is less than `minimum` or greater than `maximum`.
     """
     try:
         count = operator.index(value)  # type: ignore[arg-type]
     except Exception as error:  # whatever the `__index__` of a foreign type raises
-        raise TypeError(f"{name} is {shown(value)}; pass a whole number.") from error
+        raise TypeError(f"{name} is {shown(value)}; pass an integer.") from error
     if isinstance(value, bool):
-        raise TypeError(f"{name} is {value}; pass a whole number.")
+        raise TypeError(f"{name} is {value}; pass an integer.")
     if count < minimum:
         raise ValueError(f"{name} is {count}; pass {minimum} or more.")
     if maximum is not None and count > maximum:
@@ -34,7 +34,7 @@ def as_count(value: object, name: str, minimum: int = 0, maximum: int | None = N
 
 
 def as_sizes(**sizes: object) -> list[int]:
-    """Whole numbers of 1 or more, by name; raises as `as_count`."""
+    """Integers of 1 or more, by name; raises as `as_count`."""
     return [as_count(size, name, 1, 2**31 - 1) for name, size in sizes.items()]
 
 

@@ -72,7 +72,7 @@ def import_tensorflow() -> None:
     os.environ[LOG_LEVEL] = chosen or "2"  # errors only
     try:
         with stderr_without_noise():
-            import tensorflow_probability  # before TensorFlow, to load its parts once they are touched  # isort: skip
+            import tensorflow_probability  # before TensorFlow, so that its parts are loaded lazily  # isort: skip
             import tensorflow
 
             tensorflow.config.list_physical_devices()  # without a GPU, CUDA complains on stderr the first time

@@ -63,12 +63,12 @@ def build_vae(
 
     Raises:
         RuntimeError: TensorFlow executes eagerly, so there is no graph to build in.
-        TypeError: a size or `seed` is not a whole number, `optimizer` is not a `tf.train.Optimizer`, `prior` or
+        TypeError: a size or `seed` is not an integer, `optimizer` is not a `tf.train.Optimizer`, `prior` or
             `x_dist` is not a distribution, `x_dist` is one of integers, or `encoder` or `decode` does not return
             tensors.
         ValueError: a size is below 1, `beta` is negative or not a finite number, the graph already has such a model in
             this scope, a width is given that no built-in network takes, `decode` returns a distribution over another
-            number of pixels, or `prior` or `x_dist` has no density of float32 of this width in this graph.
+            number of pixels, or `prior` or `x_dist` cannot evaluate float32 values of this width in this graph.
     """
     _check_arguments(encoder, decode, beta, optimizer)
     hidden_units, latent_dimensions, image_pixels = as_sizes(
@@ -194,7 +194,7 @@ def _check_no_model_yet() -> str:
     prefix = f"{scope.name}/" if scope.name else ""
     if not scope.reuse and tf.global_variables(f"{prefix}(encoder|decoder)/"):
         raise ValueError(
-            f"This graph has the variables of {prefix}encoder and {prefix}decoder already; call "
+            f"This graph already has the variables of {prefix}encoder and {prefix}decoder; call "
             "tf.reset_default_graph() before you build the model again, or build a second one inside "
             '`with tf.variable_scope("another"):`.'
         )

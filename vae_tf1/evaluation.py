@@ -86,7 +86,8 @@ def evaluate(
         `Evaluation(negative_elbo, reconstruction, kl_divergence)`, each a mean with its standard error.
 
     Raises:
-        TypeError: `images` is not an array or a `DataSet`.
+        RuntimeError: this process was forked from one that had run a session.
+        TypeError: `images` is not an array or a `DataSet`, or another argument is not of the type above.
         ValueError: `sess` is of another graph or has no weights yet, `images` has no row or is not [N, P] in [0, 1],
             `batch_size` is below 1, a placeholder is not fed, `vae.z` is not drawn from the Gaussian of
             `vae.mu_logvar` though `vae.log_posterior` is None, `vae.log_posterior` is not the density that `vae.z` is

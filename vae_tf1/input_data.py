@@ -72,7 +72,7 @@ def read_data_sets(
 
     Raises:
         TypeError: `dtype` is neither float32 nor uint8, `train_dir` is not a path, or `seed` or `validation_size` is
-            not a whole number.
+            not an integer.
         ValueError: `source` is not one of those above, `validation_size` is negative or exceeds the train file, a file
             is damaged, two files do not belong together, a file in `train_dir`/downloads/manual does not have MNIST's
             checksum, or the data that tensorflow-datasets prepared is damaged.
@@ -161,7 +161,7 @@ def dense_to_one_hot(labels_dense: ArrayLike, num_classes: int) -> np.ndarray:
     """Returns labels [N] as one-hot float64 [N, num_classes].
 
     Raises:
-        TypeError: `labels_dense` is not an array of real numbers, or `num_classes` is not a whole number.
+        TypeError: `labels_dense` is not an array of real numbers, or `num_classes` is not an integer.
         ValueError: a label is not a whole number from 0 to `num_classes` - 1.
     """
     labels_dense = as_array(labels_dense, "labels_dense").ravel()

@@ -47,7 +47,8 @@ def log_likelihood(
         float64 [N], one estimate per image.
 
     Raises:
-        TypeError, ValueError: as `evaluate`, or `num_samples` is below 1.
+        RuntimeError, TypeError, ValueError: as `evaluate`, but no images give an empty result; or `num_samples` is
+            below 1.
     """
     num_samples, seed = as_count(num_samples, "num_samples", 1), as_noise_seed(seed)
     with tf.Graph().as_default():

@@ -13,16 +13,16 @@ from vae_tf1.inputs import constants, images_and_labels, input_arrays
 from vae_tf1.vae import VAE, clone_model, tensors_of
 
 _FIELDS = ("x", "x_logits", "z", "mu_logvar", "reconstruction", "kl_divergence", "log_prior", "log_posterior")
-_IMAGES, _DRAWS = 20, 1_000  # number of images, and of draws of all these together, in one run
-_RUNS = 10  # at most, if the first few leave a doubt
+_IMAGES, _DRAWS = 20, 1_000  # images per run, and draws per run, over all of these
+_RUNS = 10  # maximum, where the first few are inconclusive
 _CHECKED = 40_000  # standard normal draws, at least: their mean and standard deviation are within 0.01 of 0 and 1
-_TOGETHER = 8  # images in a batch, to see whether they change each other's numbers
+_TOGETHER = 8  # images per batch, to see whether their results depend on each other
 _LOG_DENSITIES = {  # log p of one draw of noise, by the operation that draws it
     "StatelessRandomNormalV2": lambda epsilon: -0.5 * np.sum(epsilon**2 + np.log(2 * np.pi)),
     "StatelessRandomUniformV2": lambda epsilon: 0.0,
 }
-_STEPS = (2e-3, 4e-3)  # of the noise, for derivatives; the second shows the error of the first
-_MAX_CONDITION = 1e3  # of dz/depsilon; beyond it, z is confined to a surface, such as a sphere
+_STEPS = (2e-3, 4e-3)  # steps of the noise for finite differences; the second shows the error of the first
+_MAX_CONDITION = 1e3  # condition number of dz/depsilon; beyond it, z is confined to a surface, such as a sphere
 
 
 class MeasuredModel:
@@ -82,7 +82,7 @@ class MeasuredModel:
         Args:
             elements: of the model.
             stream: int32 [2], a seed.
-            sources: as of `copy`.
+            sources: as for `copy`.
         """
         sources = list(sources)
         without = [tensor for tensor, _ in sources]
@@ -105,7 +105,7 @@ class MeasuredModel:
         Raises:
             ValueError: `z` has several rows for an image or is not drawn from the Gaussian of `mu_logvar`,
                 `log_posterior` is not the density that `z` is drawn from, `kl_divergence` is not the mean of
-                log q(z|x) - log p(z), or one image changes the number of another.
+                log q(z|x) - log p(z), or the result for one image depends on the others in its batch.
         """
         session = self.clone.session()
         if len(self):

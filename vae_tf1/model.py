@@ -49,7 +49,7 @@ def encoder(x: tf.Tensor, *, hidden_units: int = 128, latent_dimensions: int = 6
         `mu_logvar`, float32 [N, 2 * D]: D means, then D log-variances.
 
     Raises:
-        TypeError: `x` is not a tensor, or a size is not a whole number.
+        TypeError: `x` is not a tensor, or a size is not an integer.
         ValueError: `x` is not float32 [N, P], or a size is below 1.
     """
     x = as_rows(x, "x", "pixels")
@@ -97,7 +97,7 @@ def decode(z: tf.Tensor, *, hidden_units: int = 128, image_pixels: int = 784) ->
         parameterize, whose samples (0 or 1) and mean (in [0, 1]) are float32 [N, P].
 
     Raises:
-        TypeError: `z` is not a tensor, or a size is not a whole number.
+        TypeError: `z` is not a tensor, or a size is not an integer.
         ValueError: `z` is not float32 [N, D], a size is below 1, or the call is outside any scope in a graph that
             already has a decoder, whose weights would not be reused.
     """

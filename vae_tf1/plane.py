@@ -1,4 +1,4 @@
-"""A picture of a two-dimensional code that answers the pointer: HTML that needs neither a kernel nor a network."""
+"""An interactive picture of a two-dimensional code: HTML that needs neither a kernel nor a network."""
 
 import base64
 import io

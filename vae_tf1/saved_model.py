@@ -64,7 +64,7 @@ def export_saved_model(
 
     def make_way(present: Path) -> None:
         if not overwrite:
-            raise FileExistsError(f"{destination} exists already; pass overwrite=True, or another path.")
+            raise FileExistsError(f"{destination} already exists; pass overwrite=True, or another path.")
         if foreign := _find_foreign(present):
             raise FileExistsError(f"{destination} is not a SavedModel of this package ({foreign}); pass another path.")
 

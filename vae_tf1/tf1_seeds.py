@@ -1,8 +1,8 @@
 """The numbers of 2017: seeds of the random operations as TensorFlow 1.15 gave them.
 
-If a graph has a seed (`tf.set_random_seed`), TensorFlow gives each random operation a second seed. TensorFlow 1.15 took
-the number of operations that the graph had so far; TensorFlow 2 counts from 0. The original graph therefore draws its
-numbers of 2017 once its six random operations have the second seeds of 2017.
+If a graph has a seed (`tf.set_random_seed`), TensorFlow derives a seed for each random operation. TensorFlow 1.15 took
+the number of operations that the graph had so far; TensorFlow 2 counts from 0. The original graph therefore draws the
+numbers of 2017 once its six random operations have the seeds that TensorFlow 1.15 derived.
 """
 
 import re

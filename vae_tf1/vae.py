@@ -41,11 +41,12 @@ class VAE(NamedTuple):
         x_hat: [N, P]: reconstruction, a sample of x_dist.
         reconstruction: [N]: -log p(x|z).
         kl_divergence: [N]: KL(q(z|x) || p(z)), or an unbiased estimate of it.
-        loss: []: what training minimizes, mean over the batch of reconstruction + beta * kl_divergence.
+        loss: []: what training minimizes; from `build_vae`, the mean over the batch of reconstruction + beta *
+            kl_divergence, plus the regularization losses.
         train_step: one update of the weights.
         log_prior: [N]: log p(z); None if p(z) = N(0, I).
         log_posterior: [N]: log q(z|x); None if q(z|x) is the Gaussian of mu_logvar.
-        inputs: what of the data feeds which placeholder; None is {x: binarize(images)}.
+        inputs: maps images and labels to the values to feed; None means {x: binarize(images)}.
     """
 
     x: tf.Tensor

@@ -60,7 +60,7 @@ def visualize_row(image: ArrayLike, reconstruction: ArrayLike, img_width: int = 
         The figure.
 
     Raises:
-        TypeError: an argument is not an array of real numbers, or `img_width` is not a whole number.
+        TypeError: an argument is not an array of real numbers, or `img_width` is not an integer.
         ValueError: the shapes differ or do not fit `img_width`, a pixel of `image` is outside [0, 1], or one of
             `reconstruction` is NaN.
     """
@@ -90,16 +90,16 @@ def visualize_row(image: ArrayLike, reconstruction: ArrayLike, img_width: int = 
 
 
 def plot_losses(reports: Iterable[Report]) -> Figure:
-    """Plots the negative ELBO and its two terms over the iterations of a training run.
+    """Plots the training loss, the reconstruction term and the KL divergence over the iterations of a run.
 
     Args:
-        reports: the `Report`s that `train` yielded; of the generator itself, all that it has still to yield.
+        reports: the `Report`s that `train` yielded; or the generator itself, which is then run to its end.
 
     Returns:
         The figure.
 
     Raises:
-        TypeError: `reports` has something else than `Report`s.
+        TypeError: `reports` contains anything other than `Report`s.
     """
     reports = list(reports) if isinstance(reports, Iterable) else [reports]
     for report in reports:
@@ -108,7 +108,7 @@ def plot_losses(reports: Iterable[Report]) -> Figure:
     iterations = [report.iteration for report in reports]
     figure, ax = _new_figure((7, 4))
     for field, label, style in [
-        ("loss", "negative ELBO", "-"),
+        ("loss", "loss", "-"),
         ("reconstruction", "reconstruction", "--"),
         ("kl_divergence", "KL divergence", ":"),
     ]:
@@ -120,7 +120,7 @@ def plot_losses(reports: Iterable[Report]) -> Figure:
     ax.set(title="Training loss, mean since the last report", xlabel="iteration", ylabel="nats per image")
     ax.grid(alpha=0.3)
     ax.legend()
-    return show_figure(figure, "The negative ELBO, the reconstruction term and the KL divergence over the iterations")
+    return show_figure(figure, "The loss, the reconstruction term and the KL divergence over the iterations")
 
 
 def visualize_grid(
@@ -146,7 +146,7 @@ def visualize_grid(
         The figure.
 
     Raises:
-        TypeError: `images` is not an array of real numbers, or `img_width` is not a whole number.
+        TypeError: `images` is not an array of real numbers, or `img_width` is not an integer.
         ValueError: `images` is not [R, C, P], P does not fit `img_width`, a pixel is outside [0, 1], or there is not
             one label for each row or column.
     """

@@ -146,7 +146,7 @@ def test_two_workers_with_50_images_equal_one_machine_with_100(trained):
 
 
 def test_one_machine_resumes_from_a_clusters_checkpoint(trained, tmp_path):
-    with pytest.raises(ValueError, match="its batch_size is 100, here it is 50"):
+    with pytest.raises(ValueError, match="batch_size is 50 here, 100 there"):
         alone(30, 50, trained)
     weights, reports = alone(30, 100, trained)
     assert [report.iteration for report in reports] == []
@@ -265,7 +265,9 @@ def test_a_port_in_use_is_one_sentence(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         here = f"127.0.0.1:{taken.getsockname()[1]}"
         monkeypatch.setenv("TF_CONFIG", as_chief({**ADDRESSES, "chief": [here]}))
-        with pytest.raises(OSError, match=rf"^chief 0 \({here}\) can't listen at its port .*; name another one\.$"):
+        with pytest.raises(
+            OSError, match=rf"^chief 0 \({here}\) can't listen on its port .*; choose another in TF_CONFIG\.$"
+        ):
             Cluster().start_server(100)
 
 
@@ -310,7 +312,7 @@ def test_a_worker_with_another_shuffling_seed_is_refused_in_one_sentence_for_all
         processes.command.append("1")  # the same digits, shuffled by another seed
         processes.start(("worker", 0))
         assert set(processes.wait().values()) == {1}, processes.outputs()
-        reason = r"worker 0 \(\S+\) has another run: its data seed is 1, here it is 0 \('here' is the chief\); make"
+        reason = r"worker 0 \(\S+\) differs from the chief: data seed is 0 here, 1 there; make"
         for who in processes.roles:
             assert re.search(reason, processes.said(who))
     assert not tf.train.latest_checkpoint(str(tmp_path / "checkpoints"))
@@ -384,7 +386,7 @@ def test_processes_that_lose_another_say_so_and_exit(tmp_path, lost, number):
         processes.running[lost].send_signal(number)
         for who in processes.roles.keys() - {lost}:
             assert processes.running[who].wait(300) == LOST, processes.outputs()
-            said = r"{} {} \(\S+\) has lost {} {} \(\S+\); restart all to resume\.\n".format(*who, *lost)
+            said = r"{} {} \(\S+\) has lost {} {} \(\S+\); restart all processes to resume\.\n".format(*who, *lost)
             assert re.fullmatch(rf"((Waiting|Iteration) .*\n)*{said}", processes.said(who))
 
 
@@ -396,7 +398,9 @@ def test_an_interrupt_of_the_chief_saves_and_ends_the_cluster(tmp_path):
         time.sleep(1)
         processes.running["chief", 0].send_signal(signal.SIGINT)
         assert processes.wait() == {("ps", 0): 0, ("chief", 0): 130, ("worker", 0): 0}, processes.outputs()
-        assert re.search(r"^Stopped; restart all to resume from .*\n\Z", processes.said(("chief", 0)), re.MULTILINE)
+        assert re.search(
+            r"^Stopped; restart all processes to resume from .*\n\Z", processes.said(("chief", 0)), re.MULTILINE
+        )
     assert iterations_saved(tmp_path) > 101  # the checkpoint that the report of iteration 100 wrote
 
 
@@ -452,7 +456,7 @@ def children_of(process):
     [
         (("worker", 0), signal.SIGKILL, LOST, r"Ended: worker 0 \(status -9\); restarts left: 0\.\n"),
         (None, signal.SIGTERM, 143, ""),
-        (None, signal.SIGINT, 130, r"Stopped; restart all .*\n"),
+        (None, signal.SIGINT, 130, r"Stopped; restart all processes .*\n"),
     ],
 )
 def test_all_processes_on_one_machine_end_together(tmp_path, kill, number, status, said):

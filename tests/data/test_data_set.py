@@ -235,7 +235,7 @@ def test_narrow_integers_do_not_overflow(batch_size):
 
 @pytest.mark.parametrize("batch_size", [2.0, "2", None, [2], True])
 def test_a_batch_size_that_is_not_a_whole_number(batch_size):
-    with pytest.raises(TypeError, match=r"^batch_size is .*; pass a whole number\.$"):
+    with pytest.raises(TypeError, match=r"^batch_size is .*; pass an integer\.$"):
         DataSet(GREY, LABELS).next_batch(batch_size)
 
 
@@ -309,9 +309,9 @@ def test_a_whole_number_seeds_the_generator():
 
 @pytest.mark.parametrize("random_state", [0.5, "0", np.random.default_rng(0), np.array([1, 2])])
 def test_another_generator_is_refused(random_state):
-    with pytest.raises(TypeError, match=r"^random_state is .*; pass a whole number"):
+    with pytest.raises(TypeError, match=r"^random_state is .*; pass an integer"):
         DataSet(GREY, LABELS).part(random_state=random_state)
-    with pytest.raises(TypeError, match=r"^seed is 0\.5; pass a whole number"):
+    with pytest.raises(TypeError, match=r"^seed is 0\.5; pass an integer"):
         DataSet(GREY, LABELS, seed=0.5)
 
 

@@ -54,7 +54,7 @@ CHANGES = {
 def test_a_changed_model_is_refused(change, tmp_path):
     before, after, said = CHANGES[change]
     build_and_train(before, 3, checkpoint_dir=tmp_path)
-    with pytest.raises(ValueError, match=f"is of another model: {said}; change the model back, or pass"):
+    with pytest.raises(ValueError, match=f"belongs to another model: {said}; undo that change, or pass"):
         build_and_train(after, 6, checkpoint_dir=tmp_path)
     assert len(build_and_train(before, 8, checkpoint_dir=tmp_path)[0]) == 1
 

@@ -106,7 +106,9 @@ def test_the_note_of_another_saver_is_not_replaced(tmp_path):
         tf.get_variable("v", [])
         session.run(tf.global_variables_initializer())
         path = tf.train.Saver().save(session, str(tmp_path / "mine"))
-    with pytest.warns(UserWarning, match=r"checkpoint is not written \(it is there already, and is another Saver's\)"):
+    with pytest.warns(
+        UserWarning, match=r"checkpoint is not written \(it already exists and belongs to another Saver\)"
+    ):
         run(tmp_path, 6)
     assert tf.train.latest_checkpoint(str(tmp_path)) == path
     with pytest.warns(UserWarning, match="is not written"):
@@ -158,27 +160,27 @@ HOSTILE = {
     "no zip": (lambda path: (path / "training.npz").write_bytes(b"PK"), "training.npz: "),
     "a pipe": (pipe("training.npz"), "is missing, or is not a file"),
     "a pipe of weights": (pipe("model.ckpt.index"), "is missing, or is not a file"),
-    "a list": (with_json(lambda document: [document]), "the form of a checkpoint's"),
+    "a list": (with_json(lambda document: [document]), "the form of a checkpoint"),
     "nested": (
         lambda path: rewrite(path, json=lambda document: eval("[" * 90 + "]" * 90)),
-        "the form of a checkpoint's",
+        "the form of a checkpoint",
     ),
-    "no files": (set_item({}, "files"), "the form of a checkpoint's"),
-    "files of numbers": (set_item({"a": 1}, "files"), "the form of a checkpoint's"),
-    "no run": (set_item(None, "run"), "the form of a checkpoint's"),
-    "odd operations": (set_item({"x": ["Relu"]}, "run", "computation", "loss"), "the form of a checkpoint's"),
-    "odd losses": (set_item([[1.0, 2.0]], "state", "losses"), "the form of a checkpoint's"),
-    "odd reports": (set_item([[0, 1.0, 2.0, "x"]], "state", "reports"), "the form of a checkpoint's"),
+    "no files": (set_item({}, "files"), "the form of a checkpoint"),
+    "files of numbers": (set_item({"a": 1}, "files"), "the form of a checkpoint"),
+    "no run": (set_item(None, "run"), "the form of a checkpoint"),
+    "odd operations": (set_item({"x": ["Relu"]}, "run", "computation", "loss"), "the form of a checkpoint"),
+    "odd losses": (set_item([[1.0, 2.0]], "state", "losses"), "the form of a checkpoint"),
+    "odd reports": (set_item([[0, 1.0, 2.0, "x"]], "state", "reports"), "the form of a checkpoint"),
     "more reports": (set_item([[0, 1.0, 2.0, 3.0]] * 5, "state", "reports"), "lacks the images of reports"),
     "images of text": (lambda path: rewrite(path, images=np.array(["x"])), "lacks the images of reports"),
-    "other iterations": (set_item(4, "iterations"), "the form of a checkpoint's"),
-    "negative iterations": (set_item(-3, "iterations"), "the form of a checkpoint's"),
+    "other iterations": (set_item(4, "iterations"), "the form of a checkpoint"),
+    "negative iterations": (set_item(-3, "iterations"), "the form of a checkpoint"),
     "noise without end": (
         set_item({"decoder/random_normal": 10**15}, "state", "noise"),
         "an impossible amount of noise",
     ),
     "negative noise": (set_item({"decoder/random_normal": -1}, "state", "noise"), "an impossible amount of noise"),
-    "noise of text": (set_item({"decoder/random_normal": "1"}, "state", "noise"), "the form of a checkpoint's"),
+    "noise of text": (set_item({"decoder/random_normal": "1"}, "state", "noise"), "the form of a checkpoint"),
 }
 
 

@@ -105,12 +105,12 @@ def test_a_finished_run_says_so_and_does_nothing(tmp_path, whole, capsys):
     reports, variables = run(tmp_path)
     assert reports == []
     assert_same(variables, whole[1])
-    assert f"The run in {tmp_path} has all its 30 iterations already, so nothing is trained" in capsys.readouterr().out
+    assert f"The run in {tmp_path} has already done all 30 iterations, so nothing is trained" in capsys.readouterr().out
 
 
 def test_fewer_iterations_than_are_done_are_refused(tmp_path):
     run(tmp_path, 10)
-    with pytest.raises(ValueError, match="has 10 iterations already, more than the 9 asked for"):
+    with pytest.raises(ValueError, match="has already done 10 iterations, more than 9; pass"):
         run(tmp_path, 9)
 
 
@@ -307,13 +307,13 @@ def test_damaged_checkpoints_alone_are_an_error_rather_than_a_new_start(tmp_path
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"seed": 1}, "its graph seed is 0, here it is 1"),
-        ({"batch_size": 21}, "its batch_size is 20, here it is 21"),
+        ({"seed": 1}, "graph seed is 1 here, 0 there"),
+        ({"batch_size": 21}, "batch_size is 21 here, 20 there"),
     ],
 )
 def test_another_run_is_refused(tmp_path, change, said):
     run(tmp_path, 3)
-    with pytest.raises(ValueError, match=f"is of another run: {said}"):
+    with pytest.raises(ValueError, match=f"belongs to another run: {said}"):
         run(tmp_path, 30, **change)
 
 
@@ -322,10 +322,10 @@ def test_other_data_are_refused(tmp_path):
     with tf.Graph().as_default(), tf.Session() as session:
         vae = build_vae(seed=0)
         data = read_data_sets("unused", source="builtin", seed=0, validation_size=4000)
-        with pytest.raises(ValueError, match=r"is of another run: its data \(SHA-256\) is \w+, here it is"):
+        with pytest.raises(ValueError, match=r"belongs to another run: data \(SHA-256\) is \w+ here, \w+ there"):
             list(train(session, vae, data, 30, 20, checkpoint_dir=tmp_path))
         data = seeded_digits(1)
-        with pytest.raises(ValueError, match="is of another run: its data seed is 0, here it is 1"):
+        with pytest.raises(ValueError, match="belongs to another run: data seed is 1 here, 0 there"):
             list(train(session, vae, data, 30, 20, checkpoint_dir=tmp_path))
 
 
@@ -337,7 +337,7 @@ def test_another_model_is_refused(tmp_path):
         data = seeded_digits()
         with pytest.raises(
             ValueError,
-            match="is of another model: other has Placeholder here, which is missing there",
+            match="belongs to another model: other has Placeholder here, which is missing there",
         ):
             list(train(session, vae, data, 30, 20, checkpoint_dir=tmp_path))
 

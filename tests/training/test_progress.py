@@ -89,7 +89,7 @@ def test_a_full_disk_under_log_dir_is_a_warning(tmp_path):
             (file,) = tmp_path.iterdir()
             resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 2000, hard))
             with pytest.warns(
-                UserWarning, match=rf"^log_dir {tmp_path} can't be written any more .*File too large"
+                UserWarning, match=rf"^log_dir {tmp_path} can no longer be written .*File too large"
             ) as said:
                 assert [report.iteration for report in reports] == list(range(1, 20))
             assert len(said) == 1

@@ -166,10 +166,10 @@ def test_initial_weights_that_ignore_the_seed_are_warned_about(graph):
 
 
 MISTAKES = {
-    "iterations of a float": ({"iterations": 1e4}, TypeError, "iterations is 10000.0; pass a whole number"),
-    "iterations of text": ({"iterations": "100"}, TypeError, "iterations is '100'; pass a whole number"),
-    "batches of None": ({"batch_size": None}, TypeError, "batch_size is None; pass a whole number"),
-    "a truth value": ({"report_every": True}, TypeError, "report_every is True; pass a whole number"),
+    "iterations of a float": ({"iterations": 1e4}, TypeError, "iterations is 10000.0; pass an integer"),
+    "iterations of text": ({"iterations": "100"}, TypeError, "iterations is '100'; pass an integer"),
+    "batches of None": ({"batch_size": None}, TypeError, "batch_size is None; pass an integer"),
+    "a truth value": ({"report_every": True}, TypeError, "report_every is True; pass an integer"),
     "a cadence of a float": ({"checkpoint_every": 2.5, "checkpoint_dir": "x"}, TypeError, "checkpoint_every is 2.5"),
     "a directory of bytes": ({"checkpoint_dir": b"x"}, TypeError, "checkpoint_dir is b'x'; pass a path"),
     "a directory of a number": ({"checkpoint_dir": 3}, TypeError, "checkpoint_dir is 3; pass a path"),
@@ -217,7 +217,7 @@ def test_a_session_that_is_closed_too_early_is_named(vae, data, tmp_path):
     with tf.Session() as session:
         reports = train(session, vae, data, 30, report_every=2, checkpoint_dir=tmp_path, checkpoint_every=20)
         next(reports)
-    with pytest.raises(RuntimeError, match="sess was closed before the 1 iterations done were saved"):
+    with pytest.raises(RuntimeError, match="sess was closed before the checkpoint after 1 iterations was written"):
         reports.close()
     with tf.Session() as session:
         reports = train(session, vae, data, 30, report_every=2)
@@ -237,7 +237,7 @@ def test_images_mapped_from_a_file_train_like_those_in_memory(tmp_path):
             list(train(session, vae, vae_tf1.Datasets(*sets), 9, 20))
             weights.append(session.run(tf.trainable_variables()))
             if array is not images:
-                with pytest.raises(ValueError, match="mapped from a file, which compiled=True cannot hold"):
+                with pytest.raises(ValueError, match="mapped from a file; train without compiled=True"):
                     train(session, vae, vae_tf1.Datasets(*sets), 9, 20, compiled=True)
     for ours, expected in zip(*weights, strict=True):
         np.testing.assert_array_equal(ours, expected)

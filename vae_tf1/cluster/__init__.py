@@ -47,9 +47,10 @@ def train(
     with batch size B are equivalent to one machine with batch size N * B, and share its checkpoints. (Update
     operations, such as those of batch normalization, run on each for its part.) Only the chief yields reports.
 
-    A process exits with a message and status 75 if another one is killed or unresponsive for half a minute, or 1 if the
-    chief fails. Restart all, and training resumes from the last checkpoint: two trainers end with the same bits. (With
-    more, gradients are added in order of arrival.) If the chief stops early, it saves, and the others exit too.
+    A process exits with a message and status 75 if another one is killed or unresponsive for half a minute, or with
+    status 1 if the chief fails. Restart all processes, and training resumes from the last checkpoint; with two
+    trainers, the weights are those of an undisturbed run, bit for bit. (With more, gradients are added in order of
+    arrival.) If the chief stops early, it saves, and the others exit too.
 
     Args:
         build: builds the model in the default graph; its argument is a function that must wrap the optimizer.
@@ -105,8 +106,8 @@ def _train(
                 return
             for worker in [each for each in greetings if each.keys() >= trains.keys()]:
                 if difference := find_difference(worker, trains):
-                    said = "{}: {} ('here' is the chief)".format(*difference)
-                    raise ValueError(f"{worker['from']} has another {said}; make them equal.")
+                    _, said = difference
+                    raise ValueError(f"{worker['from']} differs from the chief: {said}; make them equal.")
             run = Run(sess, vae, data, trains["batch_size"], steps)
             iterations, report_every = trains.pop("iterations"), trains.pop("report_every")
             run.identity = lambda: trains  # type: ignore[method-assign]  # that of a single machine

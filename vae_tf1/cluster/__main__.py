@@ -37,14 +37,14 @@ def main() -> int:
     workers, max_restarts = options.pop("workers"), options.pop("max_restarts")
     if workers is not None:
         if os.environ.get("TF_CONFIG") or workers < 1 or max_restarts < 0:
-            parser.error("--workers takes 1 or more, without TF_CONFIG, and --max-restarts 0 or more")
+            parser.error("--workers must be 1 or more and excludes TF_CONFIG; --max-restarts must be 0 or more")
         given = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if value is not None]
         return _run_all(workers, max_restarts, given)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # also when redirected to a file
     try:
         _run_one(**options)
     except KeyboardInterrupt:
-        print(f"Stopped; restart all to resume from the last checkpoint in {options['checkpoint_dir']}.")
+        print(f"Stopped; restart all processes to resume from the last checkpoint in {options['checkpoint_dir']}.")
         return 130
     except (ArithmeticError, OSError, RuntimeError, TypeError, ValueError, tf.errors.OpError) as error:
         print(str(error).partition("\n")[0], file=sys.stderr)

@@ -36,7 +36,7 @@ class DataSet:
     Drawing from one set in several threads at once is not safe; use a lock, or a set per thread.
 
     Args:
-        images: [N, rows, columns] or [N, rows, columns, channels], pixels 0 to 255 or truth values; with
+        images: [N, rows, columns] or [N, rows, columns, channels], pixels 0 to 255 or booleans; with
             `reshape=False`, [N, ...].
         labels: [N], one-hot [N, classes] or any other numbers [N, ...]; None if there are none.
         fake_data: 10000 placeholder examples without data, drawn with `next_batch(n, fake_data=True)`.
@@ -57,7 +57,7 @@ class DataSet:
 
     Raises:
         TypeError: `dtype` is neither float32 nor uint8, `images` or `labels` is not an array of real numbers or has a
-            mask, or a seed is not a whole number.
+            mask, or a seed is not an integer.
         ValueError: the numbers of images and labels differ, or `reshape` is set and the images have another number of
             dimensions, or are mapped from a file in which an image is not contiguous.
 
@@ -168,7 +168,7 @@ class DataSet:
             images [batch_size, P] and labels [batch_size, ...] or None; copies, safe to write to.
 
         Raises:
-            TypeError: `batch_size` is not a whole number.
+            TypeError: `batch_size` is not an integer.
             ValueError: `batch_size` is out of range, or the set has fewer images than examples.
         """
         if fake_data:
@@ -254,8 +254,8 @@ class DataSet:
 
         Args:
             labels: classes to keep, such as [0, 1]; None keeps all.
-            rows: row numbers: a slice, whole numbers [n], or one truth value per image. With `labels` too, they count
-                only the images with those labels.
+            rows: row numbers: a slice, integers [n], or a boolean mask with one entry per image. With `labels`
+                too, they count only the images with those labels.
             random_state: the generator that shuffles the part, or its seed; None takes NumPy's global generator.
 
         Returns:
@@ -273,7 +273,7 @@ class DataSet:
             classes = self._classes[chosen]
             missing = sorted(set(np.ravel(labels).tolist()) - set(classes.tolist()))
             if missing:
-                raise ValueError(f"No image here has the label {missing[0]}; pass labels from 0 to {NUM_CLASSES - 1}.")
+                raise ValueError(f"No image here has the label {missing[0]}; pass labels that occur in this set.")
             chosen = chosen[np.isin(classes, labels)]
         if rows is not None:
             chosen = _chosen(chosen, rows)
@@ -353,9 +353,9 @@ class Datasets(namedtuple("Datasets", ["train", "validation", "test"])):
         return *self, self.name, self.seed
 
     def part(self, *, labels: ArrayLike | None = None, rows: slice | ArrayLike | None = None) -> "Datasets":
-        """Returns `DataSet.part` of each of the three sets, shuffled with the same seed.
+        """Returns `DataSet.part` of each of the three sets, with the seed of the whole.
 
-        digits_below_five = mnist.part(labels=range(5))
+        `mnist.part(labels=range(5))`, for example, has the digits below five. Raises as `DataSet.part`.
         """
         labels = None if labels is None else np.ravel(labels).tolist()
         random_state = NUMPY_GENERATOR if self.seed is None else seeded(self.seed)
@@ -425,7 +425,9 @@ def _chosen(row_numbers: np.ndarray, rows: Any) -> np.ndarray:
         rows = as_array(rows, "rows")
         rows = rows if rows.size else rows.astype(int)
         if rows.ndim != 1 or rows.dtype.kind not in "iub":
-            raise TypeError(f"rows is {shown(rows)}; pass a slice, row numbers [n], or one truth value per image.")
+            raise TypeError(
+                f"rows is {shown(rows)}; pass a slice, row numbers [n], or a boolean mask with one entry per image."
+            )
     try:
         return row_numbers[rows]
     except (IndexError, TypeError) as error:

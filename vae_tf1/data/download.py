@@ -11,8 +11,8 @@ from vae_tf1._checks import as_path
 from vae_tf1._files import sha256_of
 
 _REACH_SECONDS = 5.0
-_MAX_BYTES = 2**30  # of a file whose checksum is unknown; EMNIST's largest has 5.5e8
-_MAX_CHECKED_BYTES = 2**24  # of a file of MNIST; the largest has 9.9e6
+_MAX_BYTES = 2**30  # limit for a file whose checksum is unknown; EMNIST's largest has 5.5e8
+_MAX_CHECKED_BYTES = 2**24  # limit for a file of MNIST; the largest has 9.9e6
 
 
 class UnreachableError(Exception):
@@ -45,7 +45,7 @@ def check_writable(directory: Path) -> None:
             pass
     except OSError as error:
         raise type(error)(
-            f"train_dir {directory} can't be written ({error.strerror}); pass another directory."
+            f"The directory {directory} can't be written ({error.strerror}); pass another directory."
         ) from error
 
 

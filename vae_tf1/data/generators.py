@@ -29,7 +29,7 @@ def as_seed(seed: Any) -> int:
     """Returns a seed as an `int`.
 
     Raises:
-        TypeError: it is not a whole number.
+        TypeError: it is not an integer.
     """
     return as_count(seed, "seed", minimum=-sys.maxsize)
 

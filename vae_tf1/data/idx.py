@@ -77,7 +77,7 @@ def read_idx(source: Any, dimensions: int) -> np.ndarray:
     """
     if hasattr(source, "read"):
         return _read(source, str(getattr(source, "name", "The file")), dimensions)
-    path = as_path(source, "the file")
+    path = as_path(source, "source")
     with path.open("rb") as file:
         return _read(file, str(path), dimensions)
 
@@ -98,7 +98,9 @@ def _read(source: Any, path: str, dimensions: int) -> np.ndarray:
                 )
             size = int(np.prod(shape, dtype=object))
             if size > _MAX_PAYLOAD:
-                raise ValueError(f"{path} declares {shape} bytes, more than any data set of this kind has; replace it.")
+                raise ValueError(
+                    f"{path} declares an array of {shape} bytes, larger than any data set of this kind; replace it."
+                )
             payload = np.empty(size, np.uint8)
             read = _fill(file, payload)
             more = file.read(1)

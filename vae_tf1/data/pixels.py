@@ -45,7 +45,7 @@ def image_dtype(dtype: Any) -> np.dtype:
 
 
 def scaled(images: np.ndarray) -> np.ndarray:
-    """Returns pixels 0 to 255, or truth values, as float32 in [0, 1]."""
+    """Returns pixels 0 to 255, or booleans, as float32 in [0, 1]."""
     if images.dtype == bool:
         return images.astype(np.float32)
     # Multiplied, not divided, to get TensorFlow 1.15's last bit.

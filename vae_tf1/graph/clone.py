@@ -70,8 +70,8 @@ def check_no_placeholder(name: str, operations: Sequence[tf.Operation]) -> None:
     for operation in operations:
         if operation.type == "Placeholder":
             raise ValueError(
-                f"{name} depends on the placeholder {operation.name}, for which nothing is fed here; return an array "
-                "for it from vae.inputs, or pass its value in feed."
+                f"{name} depends on the placeholder {operation.name}, to which nothing is fed here; return an "
+                "array for it from vae.inputs, or pass its value in feed."
             )
 
 

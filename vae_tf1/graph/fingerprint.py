@@ -15,7 +15,7 @@ Computation = dict[str, dict[str, Description]]  # "loss" and "train_step": oper
 
 _STORAGE_ATTRIBUTES = ("container", "shared_name")  # attributes that say where a value is kept, not what is computed
 _OLD_SIZE = re.compile(r"(?<=[(, ])\?(?=[,)])")
-_SHOWN_VALUES = 8  # of a constant; larger ones are represented by a checksum
+_SHOWN_VALUES = 8  # the largest constants that are shown; larger ones are represented by a checksum
 
 
 def describe_computation(loss: tf.Tensor, train_step: tf.Operation) -> Computation:
@@ -130,7 +130,7 @@ def _text(value: Any, graph: tf.Graph) -> str:
         return np.array2string(array, separator=", ") if array.dtype.kind == "f" else str(array.tolist())
     if hasattr(value, "unknown_rank"):  # a shape
         return _shape_text(value)
-    if hasattr(value, "name") and hasattr(value, "attr"):  # a function, whose name has a running number
+    if hasattr(value, "name") and hasattr(value, "attr"):  # a function, whose name ends in a counter
         functions = {function.signature.name: function for function in graph.as_graph_def().library.function}
         return _function_sha256(value.name, functions)
     if isinstance(value, list):

@@ -30,11 +30,11 @@ def session_config(*, compiled: bool = False, batch_size: int = 100, hidden_unit
 
     Args:
         compiled: for `train(compiled=True)`.
-        batch_size: as of `train`.
-        hidden_units: as of `build_vae`; for a model of your own, the width of its widest hidden layer.
+        batch_size: as for `train`.
+        hidden_units: as for `build_vae`; for a model of your own, the width of its widest hidden layer.
 
     Raises:
-        TypeError, ValueError: a number is not a whole number, or is below 1.
+        TypeError, ValueError: a number is not an integer, or is below 1.
     """
     batch_size, hidden_units = as_sizes(batch_size=batch_size, hidden_units=hidden_units)
     split = compiled or batch_size * hidden_units >= _WORTH_SPLITTING

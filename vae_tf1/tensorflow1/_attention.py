@@ -8,7 +8,7 @@ from vae_tf1.tensorflow1._keras import layers, rnn_cell
 
 
 class AttentionMechanism:
-    """Scores each time of a memory [N, T, _] for a query [N, _]."""
+    """Scores each time step of a memory [N, T, _] for a query [N, _]."""
 
     def __init__(self, query_layer, memory_layer, memory, memory_sequence_length, probability_fn, score_mask_value):
         memory = tf.convert_to_tensor(memory, name="memory")
@@ -45,7 +45,7 @@ def _dense(num_units: int, name: str, dtype):
 
 def _refuse(custom_key_value_fn) -> None:
     if custom_key_value_fn is not None:
-        raise ValueError("custom_key_value_fn is not supported; transform the memory before.")
+        raise ValueError("custom_key_value_fn is not supported; transform the memory beforehand.")
 
 
 class LuongAttention(AttentionMechanism):

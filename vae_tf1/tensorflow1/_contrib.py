@@ -90,7 +90,7 @@ contrib = Module(
     distribute=Module("contrib.distribute", tf.distribute, **_same("distribute")),
     distributions=Module(
         "contrib.distributions",
-        # Loaded once touched, since tensorflow-probability takes a second.
+        # Loaded lazily, since importing tensorflow-probability takes a second.
         *(f"{__package__}._distributions", tf.distributions, "tensorflow_probability.python.distributions"),
         bijectors=Module(
             "contrib.distributions.bijectors", f"{__package__}._bijectors", "tensorflow_probability.python.bijectors"

@@ -71,7 +71,7 @@ _SAME = ("Estimator", "NanLossDuringTrainingError", "RunConfig")
 
 
 class Learn(types.ModuleType):
-    """Loads them on first use; the models train on the mean loss, where `tf.estimator` takes the sum."""
+    """The models of `tf.contrib.learn`, which train on the mean loss, where `tf.estimator` takes the sum."""
 
     def __getattr__(self, name: str):
         if name not in _MODELS + _SAME or not is_installed():

@@ -23,7 +23,7 @@ BEFORE_TF_SLIM = (
 
 
 def experimental(function):
-    """Marked what could change, which is settled by now."""
+    """Returns the function as it is; in 1.15, this decorator marked what could still change."""
     return function
 
 

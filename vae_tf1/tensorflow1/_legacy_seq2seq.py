@@ -1,4 +1,4 @@
-"""`tf.contrib.legacy_seq2seq`: recurrent networks on lists of tensors, one for each time."""
+"""`tf.contrib.legacy_seq2seq`: recurrent networks on lists of tensors, one for each time step."""
 
 import copy
 
@@ -81,12 +81,12 @@ def sequence_loss_by_example(
     """Returns the weighted cross-entropy of each row's sequence, float [N], in nats.
 
     Args:
-        logits, targets, weights: lists of [N, classes], int [N] and float [N], one for each time.
+        logits, targets, weights: lists of [N, classes], int [N] and float [N], one for each time step.
         average_across_timesteps: divides by the sum of the weights.
     """
     if not len(logits) == len(targets) == len(weights):
         lengths = f"{len(logits)}, {len(targets)} and {len(weights)}"
-        raise ValueError(f"logits, targets and weights have {lengths} times; pass lists of equal length.")
+        raise ValueError(f"logits, targets and weights have {lengths} time steps; pass lists of equal length.")
     with tf.name_scope(name, "sequence_loss_by_example"):
         cross_entropy = softmax_loss_function or _cross_entropy
         losses = [

@@ -224,7 +224,7 @@ def stack_bidirectional_rnn(
     sequence_length=None,
     scope=None,
 ):
-    """`stack_bidirectional_dynamic_rnn` on a list of inputs [N, _], one for each time; returns a list of outputs."""
+    """`stack_bidirectional_dynamic_rnn` on a list of inputs [N, _], one for each time step."""
 
     def layer(forward, backward, x, states):
         outputs, *last = tf.nn.static_bidirectional_rnn(

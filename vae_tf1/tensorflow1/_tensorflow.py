@@ -30,7 +30,7 @@ def warn_about_eager_tensors() -> None:
     if context._context is not None and context._context._context_handle is not None and tf.executing_eagerly():
         warnings.warn(
             "TensorFlow 2 has run operations eagerly before vae_tf1.tensorflow1 was imported, so their tensors can no "
-            "longer be read; import vae_tf1.tensorflow1 first, or call .numpy() on them before.",
+            "longer be read; import vae_tf1.tensorflow1 first, or call .numpy() on them beforehand.",
             stacklevel=4,
         )
 
@@ -81,7 +81,7 @@ def _shape_of_ints(shape, _today=shape_util.shape_tensor):
 
 
 def _compute_now(thunk):
-    """Makes the regularization losses of `tf.get_variable` tensors, as in 1.15, where today's are evaluated later."""
+    """Evaluates the regularization losses of `tf.get_variable` at once, as 1.15 did; today's are evaluated lazily."""
     return thunk()
 
 

@@ -53,7 +53,7 @@ def train(
     is refused, and the message says what changed.
 
     Args:
-        sess: a session on the graph of `vae`, opened with `session_config()` (with `compiled=True` as here).
+        sess: a session on the graph of `vae`, opened with `session_config()` (pass both the same `compiled`).
         vae: from `build_vae` or made by hand; `train_step` may depend on the placeholders that are fed, on variables
             and on noise.
         data: from `read_data_sets`, with images of the size that `vae` takes; labels are used only by `vae.inputs`.
@@ -75,8 +75,8 @@ def train(
         A generator of `Report`s. It trains only while it is iterated over.
 
     Raises:
-        TypeError: `vae` is not a `VAE`, `sess` is not a session, `data` is not a `Datasets`, a number is not whole, or
-            a path is not a path.
+        TypeError: `vae` is not a `VAE`, `sess` is not a session, `data` is not a `Datasets`, a number is not an
+            integer, or a path is not a path.
         ValueError: `iterations`, `batch_size`, `report_every` or `checkpoint_every` is out of range,
             `checkpoint_every` is given without `checkpoint_dir`, `sess` is closed or runs another graph, the images are
             not [N, P] of the size of `vae.x` with pixels in [0, 1], `data.validation` has fewer than 5 images, a
@@ -99,7 +99,7 @@ def train(
     with interrupts.defer():  # an interrupt would leave a program half built in the graph
         if compiled:
             if callable(arrays):
-                raise ValueError("data.train is mapped from a file, which compiled=True cannot hold; train without it.")
+                raise ValueError("data.train is mapped from a file; train without compiled=True, which can't read it.")
             run = Run(sess, vae, data, batch_size, compiled_steps(sess, vae, arrays, batch_size), CHUNK)
         else:
             run = Run(sess, vae, data, batch_size, plain_steps(sess, vae, arrays))
@@ -128,7 +128,7 @@ def check_arguments(
 
     Args:
         vae: has passed `check_vae`.
-        data, iterations, batch_size, report_every: as of `train`.
+        data, iterations, batch_size, report_every: as for `train`.
     """
     if not isinstance(data, Datasets):
         raise TypeError(

@@ -197,7 +197,7 @@ def find_difference(there: dict[str, Any], here: dict[str, Any]) -> tuple[str, s
     """
     for what in here:
         if what not in ("computation", "versions") and there.get(what) != here[what]:
-            return "run", f"its {what} is {there.get(what)}, here it is {here[what]}"
+            return "run", f"{what} is {here[what]} here, {there.get(what)} there"
     difference = fingerprint.describe_difference(there["computation"], here["computation"])
     return None if difference is None else ("model", difference)
 
@@ -223,7 +223,7 @@ def check_same_run(checkpoint: Checkpoint, run: dict[str, Any]) -> None:
     there = checkpoint.run
     if kind == "run" or there["versions"] == run["versions"]:
         raise ValueError(
-            f"The checkpoint {checkpoint.path} is of another {kind}: {said}; change the {kind} back, or pass another "
+            f"The checkpoint {checkpoint.path} belongs to another {kind}: {said}; undo that change, or pass another "
             "checkpoint_dir."
         )
     versions = ", ".join(f"{name} {version}" for name, version in there["versions"].items())
@@ -262,7 +262,9 @@ def _make_way(path: Path) -> None:
     if path.exists() and not _is_own(path):
         kept = path.with_name(f"{path.name}.kept{name_beside(path).suffix}")
         path.rename(kept)
-        warnings.warn(f"{path} holds files that are not a checkpoint's, and is kept as {kept.name}.", stacklevel=6)
+        warnings.warn(
+            f"{path} holds files that are not part of a checkpoint, so it was renamed to {kept.name}.", stacklevel=6
+        )
 
 
 def _write_note(path: Path) -> None:
@@ -271,7 +273,7 @@ def _write_note(path: Path) -> None:
     aside = name_beside(note)
     try:
         if os.path.lexists(note) and not (note.is_file() and _OWN_NOTE.fullmatch(note.read_text(errors="replace"))):
-            raise OSError("it is there already, and is another Saver's")
+            raise OSError("it already exists and belongs to another Saver")
         aside.write_text(f'model_checkpoint_path: "{path.name}/{MODEL}"\n')
         aside.replace(note)
     except OSError as error:
@@ -309,7 +311,7 @@ def _read(path: Path) -> Checkpoint:
         )
     iterations, state = document["iterations"], document["state"]
     if not _has_form(document, _FORM) or f"{MODEL}.index" not in files or iterations != _iterations_of(path):
-        raise ValueError(f"{_STATE} does not have the form of a checkpoint's")
+        raise ValueError(f"{_STATE} does not have the form of a checkpoint")
     for name in "images", "reconstructions":
         if name not in arrays or arrays[name].dtype.kind not in "uf" or len(arrays[name]) != len(state["reports"]):
             raise ValueError(f"{_STATE} lacks the {name} of reports")
@@ -332,7 +334,7 @@ def _load(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise ValueError(f"{path.name}: {error}") from error
     document = json.loads(str(arrays.pop("json")))
     if not _has_form(document, {"files": {str: str}}):
-        raise ValueError(f"{path.name} does not have the form of a checkpoint's")
+        raise ValueError(f"{path.name} does not have the form of a checkpoint")
     return document, arrays
 
 

@@ -20,7 +20,7 @@ from vae_tf1.inputs import Arrays
 from vae_tf1.training.run import Steps
 from vae_tf1.vae import VAE, train_fetches, variables_of
 
-# Maximum of iterations per run: enough that the cost of a start does not matter, few enough to interrupt promptly.
+# Maximum number of iterations per run: enough to amortize its start, few enough to interrupt promptly.
 CHUNK = 100
 # Inside a loop, XLA runs convolutions on one CPU thread, which is twelve times slower; a program with one has no loop.
 _CONVOLUTIONS = {"Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter", "Conv3D", "DepthwiseConv2dNative"}

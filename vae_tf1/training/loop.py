@@ -64,7 +64,7 @@ class _Store:
         done = checkpoint.iterations
         if done > iterations:
             raise ValueError(
-                f"The run in {self._directory} has {done} iterations already, more than the {iterations} asked for; "
+                f"The run in {self._directory} has already done {done} iterations, more than {iterations}; "
                 f"pass iterations={done} or more, or another checkpoint_dir."
             )
         try:
@@ -81,8 +81,8 @@ class _Store:
             say(f"Resuming after {done} iterations, from {self._directory}.")
         else:
             say(
-                f"The run in {self._directory} has all its {done} iterations already, so nothing is trained; "
-                "ask for more, or pass another checkpoint_dir to train from scratch."
+                f"The run in {self._directory} has already done all {done} iterations, so nothing is trained; "
+                "raise iterations, or pass another checkpoint_dir to train from scratch."
             )
         return True
 
@@ -93,15 +93,15 @@ class _Store:
             return
         if is_closed(run.sess):
             raise RuntimeError(
-                f"sess was closed before the {run.done} iterations done were saved; leave the loop over train, or call "
-                "close() on the generator that train returned, inside the `with` block of the session."
+                f"sess was closed before the checkpoint after {run.done} iterations was written; leave the loop over "
+                "train, or call close() on the generator that train returned, inside the `with` block of the session."
             )
         for variable, value in zip(self._variables, read_variables(run.sess, self._variables)):
             # The loss would show it only in the next iteration.
             if variable.dtype.is_floating and not np.isfinite(value).all():
                 raise FloatingPointError(
                     f"{variable.op.name} is no longer finite after iteration {run.done - 1}, so no checkpoint is "
-                    "written; train from the last one, or look at the images of that batch."
+                    "written; resume from the last one, or inspect the images of that batch."
                 )
         path = checkpoints.path_of(self._directory, run.done)
         with run.sess.graph.as_default():

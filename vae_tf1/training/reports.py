@@ -9,7 +9,7 @@ class Report(NamedTuple):
     """What `train` yields. Losses are in nats per image, means over the iterations since the last report."""
 
     iteration: int  # counted from 0; the report is made after its training step
-    loss: float  # what training minimizes: reconstruction + beta * kl_divergence, the negative ELBO if beta is 1
+    loss: float  # what training minimizes: the negative ELBO, unless it has another beta or other terms
     reconstruction: float  # -log p(x|z)
     kl_divergence: float  # KL(q(z|x) || p(z)), or an estimate of it
     images: np.ndarray  # float32 [5, P]: the next five validation images, grey, pixels in [0, 1]

@@ -68,7 +68,7 @@ class Run:
         data: draws the batches, as row numbers of the images that `steps` holds.
         batch_size: images per iteration.
         steps: trains on up to `chunk` batches per call.
-        chunk: maximum of iterations per call of `steps`.
+        chunk: maximum number of iterations per call of `steps`.
 
     Attributes:
         done: iterations done so far.
@@ -113,7 +113,7 @@ class Run:
             wrong = int(np.argmin(finite))
             raise FloatingPointError(
                 f"The loss is {losses[wrong, 0]} at iteration {self.done + wrong}; "
-                "lower the learning rate, train from an earlier state, or look at the images of that batch and at the "
+                "lower the learning rate, train from an earlier state, or inspect the images of that batch and the "
                 "support of vae.x_dist."
             )
         self._losses += losses.tolist()

@@ -77,7 +77,7 @@ class SummaryWriter:
         except (OSError, tf.errors.OpError) as error:
             self._writer = None
             warnings.warn(
-                f"log_dir {self._directory} can't be written any more ({explain(error)}), so TensorBoard will not show "
+                f"log_dir {self._directory} can no longer be written ({explain(error)}), so TensorBoard will not show "
                 "the rest of this run; training continues.",
                 stacklevel=4,
             )

@@ -1,4 +1,4 @@
-"""The house: imports go downwards only, private names stay in their wing, and functions fit a screen."""
+"""The layers of the package: imports go downwards only, private names stay in their part, functions fit on a screen."""
 
 import ast
 import graphlib
@@ -7,8 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "vae_tf1"
-# From the ground up: a wing imports from its own floor and from lower ones.
-FLOORS = [
+# From the bottom up: a part of the package imports from its own layer and from lower ones.
+LAYERS = [
     {"_startup", "_files", "_checks"},
     {"graph", "data", "input_data"},
     {"vae", "model", "tf1_seeds", "inputs", "build"},
@@ -17,10 +17,10 @@ FLOORS = [
     {"cluster"},
     {"tensorflow1"},
 ]
-FLOOR_OF = {wing: number for number, wings in enumerate(FLOORS) for wing in wings}
+LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 MAX_FUNCTION_LINES = 50
 SOURCES = ("vae_tf1", "tests", "benchmarks", "notebooks")
-# All modules but the door, vae_tf1/__init__.py, by name.
+# All modules but vae_tf1/__init__.py, which imports from all layers, by name.
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
@@ -28,7 +28,7 @@ MODULES = {
 }
 
 
-def wing_of(module: str) -> str:
+def part_of(module: str) -> str:
     return module.split(".")[1]
 
 
@@ -43,17 +43,17 @@ def imports_of(module: str) -> Iterator[tuple[str, str]]:
         for name in names:
             if name in MODULES:
                 yield name, ""
-            elif name.rpartition(".")[0] in MODULES:  # not from the door
+            elif name.rpartition(".")[0] in MODULES:  # not from vae_tf1 itself
                 yield name.rpartition(".")[0], name.rpartition(".")[2]
 
 
-def test_every_wing_has_its_floor():
-    assert {wing_of(module) for module in MODULES} == set(FLOOR_OF)
+def test_every_part_has_its_layer():
+    assert {part_of(module) for module in MODULES} == set(LAYER_OF)
 
 
 def test_imports_go_downwards():
     pairs = [(module, imported) for module in MODULES for imported, _ in imports_of(module)]
-    assert [pair for pair in pairs if FLOOR_OF[wing_of(pair[1])] > FLOOR_OF[wing_of(pair[0])]] == []
+    assert [pair for pair in pairs if LAYER_OF[part_of(pair[1])] > LAYER_OF[part_of(pair[0])]] == []
 
 
 def test_no_modules_import_each_other_in_a_circle():
@@ -61,10 +61,10 @@ def test_no_modules_import_each_other_in_a_circle():
     graphlib.TopologicalSorter(imported).prepare()  # raises CycleError, which names the circle
 
 
-def test_private_names_stay_in_their_wing():
+def test_private_names_stay_in_their_part():
     for module in MODULES:
         for imported, name in imports_of(module):
-            if wing_of(imported) != wing_of(module):
+            if part_of(imported) != part_of(module):
                 private = [part for part in (*imported.split(".")[2:], name) if part.startswith("_")]
                 assert private == [], f"{module} imports {imported}.{name}"
 
@@ -78,9 +78,9 @@ def count_code_lines(lines: list[str], function: ast.FunctionDef) -> int:
     return len([line for line in code if line and not line.startswith("#")])
 
 
-def test_functions_fit_a_screen():
+def test_functions_fit_on_a_screen():
     too_long = {}
-    for path in (path for wing in SOURCES for path in sorted((ROOT / wing).rglob("*.py"))):
+    for path in (path for source in SOURCES for path in sorted((ROOT / source).rglob("*.py"))):
         if path.parent.name == "tf1_reference":  # tables of cases for TensorFlow 1.15
             continue
         text = path.read_text()
