@@ -131,3 +131,47 @@ def test_what_builders_return_is_checked(graph):
             build_vae(**wrong)
     with tf.variable_scope("whole"):
         build_vae(beta=2)
+
+
+def normalized_encoder(is_training):
+    def encoder(x):
+        hidden = slim.fully_connected(x, 16, weights_regularizer=slim.l2_regularizer(1.0), scope="fc1")
+        hidden = slim.batch_norm(hidden, is_training=is_training, decay=0.5, scope="norm")
+        return slim.fully_connected(hidden, 8, activation_fn=None, scope="fc2")
+
+    return encoder
+
+
+def open_again():
+    with tf.variable_scope("model"):
+        pass
+    return tf.variable_scope("model")  # its operations are named model_1/..., its variables model/...
+
+
+@pytest.mark.parametrize("scope", [lambda: tf.name_scope("model"), open_again])
+def test_penalties_and_update_operations_are_the_models_in_any_scope(graph, digits, scope):
+    with scope():
+        vae = build_vae(seed=0, encoder=normalized_encoder(True))
+    (penalty,) = tf.losses.get_regularization_losses()
+    with tf.Session(config=session_config()) as session:
+        list(train(session, vae, digits, 3))
+        (moving_mean,) = [each for each in tf.global_variables() if each.op.name.endswith("moving_mean")]
+        assert np.abs(session.run(moving_mean)).max() > 0
+        fed = {vae.x: vae_tf1.binarize(digits.test.images[:9])}
+        loss, *terms, weight_decay = session.run([vae.loss, vae.reconstruction, vae.kl_divergence, penalty], fed)
+    assert loss == pytest.approx(np.mean(sum(terms)) + weight_decay, rel=1e-5)
+
+
+def test_two_models_of_the_same_weights_share_penalties_but_no_update_operations(graph, digits):
+    encoder = normalized_encoder(tf.placeholder_with_default(True, []))
+    models = []
+    for _ in range(2):
+        with tf.variable_scope("shared", reuse=tf.AUTO_REUSE):
+            models.append(build_vae(seed=0, encoder=encoder))
+    (penalty,) = tf.losses.get_regularization_losses()
+    with tf.Session(config=session_config()) as session:
+        for vae in models:
+            list(train(session, vae, digits, 2))
+            fed = {vae.x: vae_tf1.binarize(digits.test.images[:9])}
+            loss, *terms, weight_decay = session.run([vae.loss, vae.reconstruction, vae.kl_divergence, penalty], fed)
+            assert loss == pytest.approx(np.mean(sum(terms)) + weight_decay, rel=1e-5)

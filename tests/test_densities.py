@@ -7,7 +7,17 @@ import pytest
 import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 import tf_slim as slim
-from other_models import D, assemble, bernoulli, full_covariance, images_placeholder, learned_prior, network, vamp_prior
+from other_models import (
+    D,
+    assemble,
+    bernoulli,
+    full_covariance,
+    images_placeholder,
+    learned_prior,
+    network,
+    vamp_prior,
+    variable,
+)
 
 import vae_tf1
 from vae_tf1 import binarize, build_vae, evaluate, log_likelihood, sample_latent
@@ -200,3 +210,48 @@ def test_a_right_model_raises_no_false_alarm_for_any_images(graph, digits):
             evaluate(session, vae, digits.test.images[seed : seed + 3], seed=seed)
         assert np.isfinite(log_likelihood(session, vae, digits.test.images[:1], 3)).all()
     assert vae_tf1.VAE._fields[-3:] == ("log_prior", "log_posterior", "inputs")
+
+
+def test_labels_that_start_at_one(graph):
+    images, y = images_placeholder(), tf.placeholder(tf.int32, [None])
+    vectors = tf.nn.embedding_lookup(variable("vectors", [10, D]), y - 1)
+    mu_logvar = network(tf.concat([images, vectors], 1), 2 * D, "encoder")
+    z = sample_latent(mu_logvar)
+    x_logits = network(tf.concat([z, vectors], 1), 784, "decoder")
+    _, reconstruction, kl_divergence = vae_tf1.negative_elbo(x_logits, images, mu_logvar)
+    fields = {"inputs": lambda given, labels: {images: binarize(given), y: labels + 1}}
+    vae = assemble(images, z, x_logits, bernoulli(x_logits), kl_divergence, mu_logvar, reconstruction, **fields)
+    data = vae_tf1.read_data_sets("unused", source="builtin")
+    with initialized() as session:
+        assert np.isfinite(evaluate(session, vae, data.test.part(rows=slice(20))).negative_elbo)
+
+
+def test_reference_variables_that_the_forward_pass_updates(graph, digits):
+    is_training = tf.placeholder_with_default(True, [])
+    x = images_placeholder()
+    hidden = slim.fully_connected(x, 16)
+    hidden = slim.batch_norm(hidden, is_training=is_training, updates_collections=None)
+    mu_logvar = slim.fully_connected(hidden, 2 * D, activation_fn=None)
+    z = sample_latent(mu_logvar)
+    x_logits = slim.fully_connected(z, 784, activation_fn=None)
+    _, reconstruction, kl_divergence = vae_tf1.negative_elbo(x_logits, x, mu_logvar)
+    vae = assemble(x, z, x_logits, bernoulli(x_logits), kl_divergence, mu_logvar, reconstruction)
+    images = digits.test.images[:20]
+    with initialized() as session:
+        expected = session.run(kl_divergence, {x: binarize(images), is_training: False}).mean()
+        measured = evaluate(session, vae, images, feed={is_training: False}).kl_divergence
+        assert measured == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_model_of_float64(graph, digits):
+    x = tf.placeholder(tf.float64, [None, 784])
+    mu_logvar = slim.fully_connected(x, 2 * D, activation_fn=None)
+    mu, logvar = tf.split(mu_logvar, 2, axis=1)
+    z = mu + tf.exp(logvar / 2) * tf.random_normal(tf.shape(mu), dtype=tf.float64)
+    x_logits = slim.fully_connected(z, 784, activation_fn=None)
+    x_dist = tfd.Bernoulli(logits=x_logits, dtype=tf.float64)
+    kl_divergence = 0.5 * tf.reduce_sum(mu**2 + tf.exp(logvar) - 1 - logvar, axis=1)
+    vae = assemble(x, z, x_logits, x_dist, kl_divergence, mu_logvar)
+    with initialized() as session:
+        bound = -evaluate(session, vae, digits.test.images[:50]).negative_elbo
+        assert bound < log_likelihood(session, vae, digits.test.images[:50], 20).mean() < bound + 10

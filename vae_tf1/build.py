@@ -14,6 +14,7 @@ import tensorflow_probability as tfp
 
 from vae_tf1 import model
 from vae_tf1._checks import as_count, as_sizes, shown
+from vae_tf1.graph.walk import upstream_of, variables_among
 from vae_tf1.inputs import bernoulli_of
 from vae_tf1.tf1_seeds import use_tf1_seeds
 from vae_tf1.vae import VAE
@@ -75,7 +76,7 @@ def build_vae(
         hidden_units=hidden_units, latent_dimensions=latent_dimensions, image_pixels=image_pixels
     )
     _check_widths_are_used(encoder, decode, hidden_units, latent_dimensions)
-    prefix = _check_no_model_yet()
+    _check_no_model_yet()
     if encoder is model.encoder:
         encoder = functools.partial(encoder, hidden_units=hidden_units, latent_dimensions=latent_dimensions)
     if decode is model.decode:
@@ -84,6 +85,8 @@ def build_vae(
         tf.set_random_seed(as_count(seed, "seed", -sys.maxsize))
 
     operations_before = len(tf.get_default_graph().get_operations())
+    updates_before = len(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
+    penalties_before = len(tf.losses.get_regularization_losses())
     x = tf.placeholder(tf.float32, [None, image_pixels], name="x")
     # XLA needs resource variables, which `tf.disable_v2_behavior()` turns off by default.
     with tf.variable_scope("encoder", use_resource=True):
@@ -95,8 +98,10 @@ def build_vae(
         x_hat = _sample_image(x_logits, x_dist)
     with tf.variable_scope("unlabeled"), tf.variable_scope("optimizer"):
         terms, densities = _negative_elbo(x, mu_logvar, z, x_logits, x_dist, prior)
-        loss = _add_penalties(terms, beta, prefix)
-        with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS, _scope_pattern(prefix))):
+        loss = _weighted_loss(terms, beta)
+        for penalty in _penalties(terms.loss, penalties_before):
+            loss += penalty
+        with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)[updates_before:]):
             train_step = model.minimize(loss, optimizer, tf.train.get_global_step())
     use_tf1_seeds(tf.get_default_graph().get_operations()[operations_before:])
     fields = x, mu_logvar, z, x_logits, x_dist, x_hat, terms.reconstruction, terms.kl_divergence, loss, train_step
@@ -143,19 +148,25 @@ def _log_density(distribution: Distribution, value: tf.Tensor, name: str) -> tf.
     return tf.reduce_sum(log_prob, axis=list(range(1, log_prob.shape.rank)))
 
 
-def _add_penalties(terms: model.NegativeElbo, beta: float | tf.Tensor, prefix: str) -> tf.Tensor:
-    """The loss: the negative ELBO with its KL divergence weighted by `beta`, plus the regularization losses."""
-    loss = terms.loss
-    if tf.is_tensor(beta) or beta != 1:
-        weight = tf.convert_to_tensor(beta, tf.float32, name="beta")
-        loss = tf.reduce_mean(terms.reconstruction + weight * terms.kl_divergence)
-    for penalty in tf.losses.get_regularization_losses(_scope_pattern(prefix)):
-        loss += penalty
-    return loss
+def _weighted_loss(terms: model.NegativeElbo, beta: float | tf.Tensor) -> tf.Tensor:
+    """The negative ELBO with its KL divergence weighted by `beta`."""
+    if not tf.is_tensor(beta) and beta == 1:
+        return terms.loss
+    weight = tf.convert_to_tensor(beta, tf.float32, name="beta")
+    return tf.reduce_mean(terms.reconstruction + weight * terms.kl_divergence)
 
 
-def _scope_pattern(prefix: str) -> str:
-    return rf"{prefix}(encoder|decoder)(_\d+)?/"
+def _penalties(loss: tf.Tensor, before: int) -> list[tf.Tensor]:
+    """The regularization losses of the model: all but the first `before`, and those of weights that it shares."""
+    penalties = tf.losses.get_regularization_losses()
+    names = {variable.op.name for variable in variables_among(upstream_of([loss]))}
+
+    def of_shared_weights(penalty: tf.Tensor) -> bool:
+        operations = upstream_of([penalty])
+        used = {variable.op.name for variable in variables_among(operations)}
+        return bool(used) and used <= names and not any(each.type == "Placeholder" for each in operations)
+
+    return [*filter(of_shared_weights, penalties[:before]), *penalties[before:]]
 
 
 def _check_arguments(encoder: Any, decode: Any, beta: Any, optimizer: Any) -> None:
@@ -188,8 +199,8 @@ def _check_widths_are_used(encoder: Any, decode: Any, hidden_units: int, latent_
         )
 
 
-def _check_no_model_yet() -> str:
-    """Returns the prefix of variable names in the current scope; raises ValueError if a model has been built in it."""
+def _check_no_model_yet() -> None:
+    """Raises ValueError if a model has been built in the current scope."""
     scope = tf.get_variable_scope()
     prefix = f"{scope.name}/" if scope.name else ""
     if not scope.reuse and tf.global_variables(f"{prefix}(encoder|decoder)/"):
@@ -198,7 +209,6 @@ def _check_no_model_yet() -> str:
             "tf.reset_default_graph() before you build the model again, or build a second one inside "
             '`with tf.variable_scope("another"):`.'
         )
-    return prefix
 
 
 def _checked_posterior(mu_logvar: Any) -> tf.Tensor:

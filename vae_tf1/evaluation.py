@@ -77,9 +77,9 @@ def evaluate(
         vae: from `build_vae` or made by hand, in the graph of `sess`.
         images: [N, P], pixels in [0, 1], or a `DataSet` if `vae.inputs` takes labels. They are fed as in training:
             binarized, or as `vae.inputs` says.
-        batch_size: images per run of the graph; the last batch may be smaller.
+        batch_size: images per run of the graph; as many run at once as there are processors.
         seed: of the noise. The same weights, images and seed give the same numbers, whatever the batch size. (Where the
-            model has a `log_posterior` or a `log_prior`, or adds noise to `x`, the batch size changes the noise.)
+            model has a `log_posterior` or a `log_prior`, or noise besides that of `z`, the batch size changes it.)
         feed: values of other placeholders, the same for all images, such as {is_training: False}.
 
     Returns:
@@ -101,7 +101,7 @@ def evaluate(
             raise ValueError("images has no row; pass at least one image to evaluate.")
         parts = [slice(i, i + batch_size) for i in range(0, len(model), batch_size)]
         terms, feeds = (_standard_terms if is_standard(vae) else _any_terms)(model, parts, seed)
-        with model.open_session() as session, thread_pool(terms) as pool:
+        with model.open_session() as session, thread_pool(terms) as (pool, _):
             batches = list(pool.map(lambda feed: session.run(terms, feed), feeds))
     reconstruction, kl_divergence = (np.concatenate(term).astype(np.float64) for term in zip(*batches))
     return Evaluation(*map(Estimate.of, (reconstruction + kl_divergence, reconstruction, kl_divergence)))
@@ -115,7 +115,7 @@ def _standard_terms(model: MeasuredModel, parts: list[slice], seed: int) -> Term
     vae = model.vae
     x, mu_logvar = model.drawn["x"], model.drawn["mu_logvar"]
     mu, logvar = tf.split(mu_logvar, 2, axis=1)
-    epsilon = tf.placeholder(tf.float32, [None, vae.z.shape[1]])
+    epsilon = tf.placeholder(mu.dtype, [None, vae.z.shape[1]])
     sources = [(vae.x, x), (vae.mu_logvar, mu_logvar), (vae.z, mu + tf.exp(0.5 * logvar) * epsilon)]
     terms = model.copy([vae.reconstruction, vae.kl_divergence], sources, "decode")
     noise = np.random.default_rng(seed % 2**32).standard_normal([len(model), epsilon.shape[1]], dtype=np.float32)

@@ -17,6 +17,8 @@ from vae_tf1.vae import VAE
 
 # Images, and samples of each, to decode at once: 2000 rows of logits are 6 MB, which was measured to be fast.
 _IMAGES, _SAMPLES = 20, 100
+_VALUES = 2_000 * 4_096  # pixels to decode at once, at most
+_ENCODER = 2**30  # distinguishes the noise of the encoder from that of z and of the decoder
 _FACTORS = 98  # at most, of a product that replaces as many logarithms; 2^-98 is a normal number in float32
 
 
@@ -59,28 +61,31 @@ def log_likelihood(
         with model.open_session() as session:
             bernoulli = _has_bernoulli_pixels(model, session)
             per_image = _standard_frontier(vae, model) if is_standard(vae) else _frontier(model, session)
-            encoded = model.copy(per_image, model.replace_noise(per_image, stream), "encode")
+            stream_of_encoder = tf.random.experimental.stateless_fold_in(stream, _ENCODER)
+            encoded = model.copy(per_image, model.replace_noise(per_image, stream_of_encoder), "encode")
             given = [tf.placeholder(tensor.dtype, tensor.shape) for tensor in encoded]
             log_weights = _standard_log_weights if is_standard(vae) else _any_log_weights
             weights = log_weights(model, dict(zip(per_image, given)), count, stream, bernoulli)
             log_sum = tf.reduce_logsumexp(weights, axis=1)
+            at_once = max(1, min(_SAMPLES, _VALUES // (_IMAGES * int(vae.x.shape[1]))))
 
             def estimate(first: int) -> np.ndarray:
                 rows = slice(first, min(first + _IMAGES, len(model)))
-                run = first // _IMAGES * -(-num_samples // _SAMPLES)
+                run = first // _IMAGES * -(-num_samples // at_once)
                 values = session.run(encoded, {**model.feed(rows), stream: [seed, run]})
                 sums = np.full(rows.stop - rows.start, -np.inf)
-                for done in range(0, num_samples, _SAMPLES):
-                    feed = dict(zip(given, values))
-                    part = session.run(log_sum, {**feed, count: min(_SAMPLES, num_samples - done), stream: [seed, run]})
-                    np.logaddexp(sums, part, out=sums)
+                for done in range(0, num_samples, at_once):
+                    feed = {**dict(zip(given, values)), count: min(at_once, num_samples - done), stream: [seed, run]}
+                    np.logaddexp(sums, session.run(log_sum, feed), out=sums)
                     run += 1
+                    if interrupted.is_set():
+                        break
                 return sums
 
             disable = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's own switch, which its notebook bar ignores
             progress = tqdm(total=len(model), unit="image", desc="Log-likelihood", disable=disable)
             estimates = []
-            with thread_pool([*encoded, log_sum]) as pool, progress:
+            with thread_pool([*encoded, log_sum]) as (pool, interrupted), progress:
                 for part in pool.map(estimate, range(0, len(model), _IMAGES)):
                     estimates.append(part)
                     progress.update(len(part))
@@ -102,7 +107,7 @@ def _standard_log_weights(
     vae = model.vae
     mu, logvar = (part[:, tf.newaxis] for part in tf.split(given[vae.mu_logvar], num_or_size_splits=2, axis=1))
     shape = tf.stack([tf.shape(given[vae.x])[0], num_samples, mu.shape[2]])
-    epsilon = tf.random.stateless_normal(shape, seed=stream)
+    epsilon = tf.random.stateless_normal(shape, seed=stream, dtype=mu.dtype)
     z = mu + tf.exp(0.5 * logvar) * epsilon
     sources = [(vae.z, tf.reshape(z, [-1, mu.shape[2]]))]
     sources += [
@@ -127,7 +132,8 @@ def _any_log_weights(
     built = dict(zip(targets, model.copy(targets, model.replace_noise(targets, stream, sources), "decode")))
     log_likelihood = _log_likelihood_of(built[targets[0]], given[vae.x], num_samples, bernoulli)
     z = built[vae.z]
-    log_prior = _log_normal(z, 0.0, 0.0) if vae.log_prior is None else built[vae.log_prior]
+    zero = z.dtype.as_numpy_dtype(0)
+    log_prior = _log_normal(z, zero, zero) if vae.log_prior is None else built[vae.log_prior]
     if vae.log_posterior is None:
         log_posterior = _log_normal(z, *tf.split(built[vae.mu_logvar], 2, axis=1))
     else:
@@ -135,9 +141,10 @@ def _any_log_weights(
     return log_likelihood + tf.reshape(log_prior - log_posterior, [-1, num_samples])
 
 
-def _log_normal(z: tf.Tensor, mu: tf.Tensor | float, logvar: tf.Tensor | float) -> tf.Tensor:
+def _log_normal(z: tf.Tensor, mu: Any, logvar: Any) -> tf.Tensor:
     """log N(z; mu, diag(exp(logvar))), [N]."""
-    return -0.5 * tf.reduce_sum(tf.square(z - mu) * tf.exp(-logvar) + logvar + np.log(2 * np.pi), axis=1)
+    terms = tf.square(z - mu) * tf.exp(-logvar) + logvar + np.log(2 * np.pi)
+    return -0.5 * tf.reduce_sum(terms, axis=list(range(1, z.shape.rank)))
 
 
 def _frontier(model: MeasuredModel, session: tf.Session) -> list[tf.Tensor]:
@@ -159,7 +166,8 @@ def _frontier(model: MeasuredModel, session: tf.Session) -> list[tf.Tensor]:
     again = model.copy(frontier, repeated, "again")
     pairs = session.run([once, again], model.feed(slice(0, 2)))
     for a, b in zip(*pairs):
-        if len(b) != 3 * len(a) or not np.allclose(np.repeat(a, 3, axis=0), b, rtol=1e-4, atol=1e-4):
+        rows_of_images = len(a) == min(2, len(model)) and len(b) == 3 * len(a)
+        if not rows_of_images or not np.allclose(np.repeat(a, 3, axis=0), b, rtol=1e-4, atol=1e-4):
             return roots
     return frontier
 
@@ -219,7 +227,7 @@ def _bernoulli_log_likelihood(x_logits: tf.Tensor, x: tf.Tensor, num_samples: tf
     factors_each = max(count for count in range(1, _FACTORS + 1) if pixels % count == 0)
     size = tf.abs(x_logits)
     factors = tf.reshape(tf.sigmoid(size), [-1, pixels // factors_each, factors_each])
-    halves = tf.fill([pixels, 1], 0.5)
+    halves = tf.fill([pixels, 1], size.dtype.as_numpy_dtype(0.5))
     without_x = tf.reduce_sum(tf.log(tf.reduce_prod(factors, 2)), 1, keepdims=True) - tf.matmul(size, halves)
     with_x = tf.matmul(tf.reshape(x_logits, [-1, num_samples, pixels]), (x - 0.5)[:, :, tf.newaxis])
     return tf.squeeze(with_x + tf.reshape(without_x, [-1, num_samples, 1]), 2)

@@ -14,6 +14,7 @@ from vae_tf1.vae import VAE, clone_model, tensors_of
 
 _FIELDS = ("x", "x_logits", "z", "mu_logvar", "reconstruction", "kl_divergence", "log_prior", "log_posterior")
 _IMAGES, _DRAWS = 20, 1_000  # images per run, and draws per run, over all of these
+_VALUES = 2**22  # pixels in one run, at most
 _RUNS = 10  # maximum, where the first few are inconclusive
 _CHECKED = 40_000  # standard normal draws, at least: their mean and standard deviation are within 0.01 of 0 and 1
 _TOGETHER = 8  # images per batch, to see whether their results depend on each other
@@ -22,6 +23,7 @@ _LOG_DENSITIES = {  # log p of one draw of noise, by the operation that draws it
     "StatelessRandomUniformV2": lambda epsilon: 0.0,
 }
 _STEPS = (2e-3, 4e-3)  # steps of the noise for finite differences; the second shows the error of the first
+_MAX_COMPARED = 256  # dimensions of z; each takes four runs
 _MAX_CONDITION = 1e3  # condition number of dz/depsilon; beyond it, z is confined to a surface, such as a sphere
 
 
@@ -117,19 +119,25 @@ class MeasuredModel:
 
 
 def is_standard(vae: VAE) -> bool:
-    """Whether the prior is N(0, I) and q(z|x) the Gaussian of `mu_logvar`."""
-    return vae.log_prior is None and vae.log_posterior is None
+    """Whether the prior is N(0, I), q(z|x) the Gaussian of `mu_logvar`, and no more noise is drawn after it."""
+    if vae.log_prior is not None or vae.log_posterior is not None:
+        return False
+    return not random_operations([vae.reconstruction, vae.kl_divergence], [vae.x, vae.mu_logvar, vae.z])
 
 
 def _check_densities(model: MeasuredModel, session: tf.Session) -> None:
     names = ("z", "mu_logvar", "kl_divergence", "log_prior", "log_posterior")
     fetches = {name: model.drawn[name] for name in names if name in model.drawn}
     images = min(_IMAGES, len(model))
-    feed = model.feed(np.repeat(np.arange(images), _DRAWS // images))
+    draws = max(1, min(_DRAWS, _VALUES // int(model.vae.x.shape[1])) // images)  # of each image
+    feed = model.feed(np.repeat(np.arange(images), draws))
+    if "mu_logvar" in model.drawn and not random_operations([model.vae.mu_logvar]):  # encode each image once
+        mu_logvar = session.run(model.drawn["mu_logvar"], model.feed(slice(images)))
+        feed[model.drawn["mu_logvar"]] = np.repeat(mu_logvar, draws, axis=0)
     runs: list[dict[str, np.ndarray]] = []
     while True:
         values = session.run(fetches, {**feed, model.stream: [0, len(runs)]})
-        runs.append(_complete(model.vae, values, images * (_DRAWS // images)))
+        runs.append(_complete(model.vae, values, images * draws))
         drawn = {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
         excess = drawn["log_posterior"] - drawn["log_prior"] - drawn["kl_divergence"]
         error = excess.std() / len(excess) ** 0.5
@@ -180,7 +188,8 @@ def _check_log_posterior(model: MeasuredModel, session: tf.Session) -> None:
     """Compares `log_posterior` with the density of z that follows from its noise, where z = f(epsilon) is invertible.
 
     log q(z|x) = log p(epsilon) - log |det dz/depsilon|. Nothing is compared without noise of a known density, with
-    another number of values than z has (as in a second stochastic layer), or where the determinant vanishes.
+    another number of values than z has (as in a second stochastic layer), for z of more than 256 dimensions, or where
+    the determinant vanishes.
     """
     z, log_posterior = model.drawn["z"], model.drawn["log_posterior"]
     noise = [op.outputs[0] for op in upstream_of([z, log_posterior]) if op.type in _LOG_DENSITIES]
@@ -189,7 +198,7 @@ def _check_log_posterior(model: MeasuredModel, session: tf.Session) -> None:
         return
     feed = {**model.feed(slice(1)), model.stream: [0, 0]}
     code, given, *epsilon = session.run([z, log_posterior, *noise], feed)
-    if sum(value.size for value in epsilon) != code.size:
+    if sum(value.size for value in epsilon) != code.size or code.size > _MAX_COMPARED:
         return
     if np.allclose(code, session.run(z, {**feed, **{tensor: -value for tensor, value in zip(noise, epsilon)}})):
         return  # not invertible, as |epsilon| of a half-normal distribution
@@ -228,7 +237,10 @@ def _check_independence(model: MeasuredModel, session: tf.Session) -> None:
     if random_operations(list(terms.values())):
         return  # the model has noise that cannot be repeated
     copies = model.feed(np.zeros(_TOGETHER, int))
-    blank = {placeholder: np.concatenate([rows[:1], np.zeros_like(rows[1:])]) for placeholder, rows in copies.items()}
+    blank = {
+        placeholder: np.concatenate([rows[:1], 0 * rows[1:]]) if rows.dtype.kind == "f" else rows  # 0 may be no label
+        for placeholder, rows in copies.items()
+    }
     alone, among_others = (session.run(terms, {**feed, model.stream: [0, 0]}) for feed in (copies, blank))
     for name in terms:
         if abs(alone[name][0] - among_others[name][0]) > 1e-3 * max(1, abs(alone[name][0])):

@@ -114,7 +114,8 @@ def _write(sess: tf.Session, vae: VAE, path: Path, feed: dict | None) -> None:
 
 
 def _encode(clone: GraphClone, vae: VAE, sources: Sources) -> dict[str, tf.Tensor]:
-    if vae.mu_logvar is None:
+    dimensions = vae.z.shape.as_list()[1] if vae.z.shape.rank == 2 else None
+    if vae.mu_logvar is None or not dimensions or vae.mu_logvar.shape.as_list()[1:] != [2 * dimensions]:
         return {"z": clone.copy([vae.z], sources, "encode")[0]}
     (mu_logvar,) = clone.copy([vae.mu_logvar], sources, "encode")
     mean, log_variance = tf.split(mu_logvar, 2, axis=1)

@@ -348,3 +348,19 @@ def test_parts_of_no_rows_and_by_truth_values():
     assert DataSet(GREY, LABELS).part(rows=LABELS == 4).labels.tolist() == [4] * 5
     with pytest.raises(ValueError, match=r"labels are \[50, 2, 3\], not \[N\] or one-hot"):
         DataSet(GREY, np.zeros([50, 2, 3])).part(labels=[0])
+
+
+def test_a_part_by_labels_in_a_column():
+    column = DataSet(GREY, LABELS[:, None])
+    np.testing.assert_array_equal(column.part(labels=[3]).images, DataSet(GREY, LABELS).part(labels=[3]).images)
+
+
+def test_labels_that_are_several_classes_are_refused():
+    several = np.eye(10)[LABELS] + np.eye(10)[(LABELS + 1) % 10]
+    with pytest.raises(ValueError, match=r"not \[N\] or one-hot"):
+        DataSet(GREY, several).part(labels=[0])
+
+
+def test_only_the_generator_of_tensorflow_1_is_taken():
+    with pytest.raises(TypeError, match="another generator than MT19937"):
+        DataSet(GREY, LABELS, random_state=np.random.RandomState(np.random.PCG64(0)))

@@ -6,10 +6,10 @@ import re
 import pytest
 import tensorflow.compat.v1 as tf
 from models import dropout_encoder, tanh_decode
-from training_runs import build_and_train
+from training_runs import build_and_train, seeded_digits
 
 import vae_tf1
-from vae_tf1 import build_vae
+from vae_tf1 import build_vae, session_config, train
 from vae_tf1.graph.fingerprint import describe_computation, describe_difference
 
 
@@ -104,3 +104,25 @@ def test_checkpoints_of_an_earlier_version_are_refused_with_advice(tmp_path, mon
         build_and_train(built(), 6, checkpoint_dir=tmp_path)
     path = tmp_path / "iterations-3" / "model.ckpt"
     assert len(build_and_train(built(), 1, checkpoint_dir=tmp_path / "new", initial_checkpoint=path)[0]) == 1
+
+
+def call_python(x):
+    doubled = tf.py_func(lambda array: 2 * array, [x], tf.float32)
+    doubled.set_shape(x.shape)
+    return vae_tf1.encoder(doubled)
+
+
+def switch(x):
+    def choose():
+        return tf.switch_case(tf.shape(x)[1] - 784, [lambda: x, lambda: 2 * x])
+
+    return vae_tf1.encoder(tf.reshape(tf.cond(tf.shape(x)[0] > 0, choose, lambda: x), [-1, 784]))
+
+
+@pytest.mark.parametrize("encoder", [call_python, switch])
+def test_names_that_tensorflow_counts_in_a_process_are_no_difference(tmp_path, encoder):
+    for iterations in 1, 2:
+        with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
+            vae = build_vae(encoder=encoder)
+            (report,) = list(train(session, vae, seeded_digits(), iterations, 20, 1, checkpoint_dir=tmp_path))
+    assert report.iteration == 1

@@ -25,6 +25,10 @@ def noise_in_a_condition(z):
     return x_logits, x_dist
 
 
+def noise_in_a_case(z):
+    return tanh_decode(z + tf.switch_case(tf.shape(z)[1] - 64, [lambda: tf.random_normal([64]), lambda: z[0]]))
+
+
 def noise_of_another_kind(z):
     return tanh_decode(z + tf.random_gamma([64], 1.0))
 
@@ -38,6 +42,7 @@ def noise_of_python(z):
     [
         (noise_in_a_condition, "(random_normal/RandomStandardNormal|decoder/cond)"),
         (noise_of_another_kind, r"random_gamma/RandomGamma \(RandomGamma\)"),
+        (noise_in_a_case, "switch_case/indexed_case"),
         (noise_of_python, r"PyFunc \((Eager)?PyFunc\)"),
     ],
 )
@@ -54,3 +59,11 @@ def test_the_compiled_loop_names_noise_that_it_cannot_repeat(graph, digits):
     vae = build_vae(seed=0, decode=noise_of_another_kind)
     with tf.Session() as session, pytest.raises(ValueError, match=r"can't repeat the noise of .* \(RandomGamma\)"):
         train(session, vae, digits, compiled=True)
+
+
+def test_data_that_the_graph_reads_itself_cannot_be_resumed(graph, tmp_path, digits):
+    tf.set_random_seed(0)
+    noise = tf.data.make_one_shot_iterator(tf.data.Dataset.from_tensors(np.ones([10, 2], np.float32)).repeat())
+    vae = build_vae(decode=lambda z: tanh_decode(z + noise.get_next()[0, 0]))
+    with tf.Session() as session, pytest.raises(ValueError, match=r"could not continue .*IteratorGetNext"):
+        train(session, vae, digits, checkpoint_dir=tmp_path)

@@ -235,6 +235,7 @@ def test_images_mapped_from_a_file_train_like_those_in_memory(tmp_path):
         with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
             vae = build_vae(seed=0, hidden_units=16)
             list(train(session, vae, vae_tf1.Datasets(*sets), 9, 20))
+            assert [data_set.mapped for data_set in sets] == 3 * [array is not images]
             weights.append(session.run(tf.trainable_variables()))
             if array is not images:
                 with pytest.raises(ValueError, match="mapped from a file; train without compiled=True"):

@@ -21,7 +21,7 @@ def build_single(build: Build) -> VAE:
     check_vae(vae)
     if len(wrapped) != 1:
         raise ValueError(f"build must wrap exactly one optimizer, that of train_step; it wrapped {len(wrapped)}.")
-    check_repeatable(tensors_of(vae))
+    check_repeatable(tensors_of(vae), [vae.x])
     return vae
 
 

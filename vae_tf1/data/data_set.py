@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from vae_tf1._checks import as_array, as_count, shown
 from vae_tf1.data.generators import NUMPY_GENERATOR, as_random_state, seed_generator, seeded
 from vae_tf1.data.pixels import binarize, image_dtype, scaled
-from vae_tf1.data.rows import Rows, hash_images, hash_labels, memory_map, release
+from vae_tf1.data.rows import Rows, hash_images, hash_labels, is_one_hot, memory_map, release
 
 NUM_CLASSES = 10
 _FAKE_EXAMPLES = 10_000
@@ -292,7 +292,8 @@ class DataSet:
         if self._label_rows is None:
             raise ValueError("This set has no labels; choose its rows with rows=...")
         labels = self._label_rows.by_row_number()
-        if labels.ndim > 2:
+        labels = labels[:, 0] if labels.shape[1:] == (1,) else labels
+        if labels.ndim > 1 and not is_one_hot(labels):
             raise ValueError(f"The labels are {list(labels.shape)}, not [N] or one-hot [N, classes]; choose rows=...")
         return labels if labels.ndim == 1 else labels.argmax(axis=1)
 

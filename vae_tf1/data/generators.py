@@ -45,5 +45,7 @@ def graph_seed() -> int | None:
 
 def as_random_state(random_state: Any) -> np.random.RandomState:
     if isinstance(random_state, np.random.RandomState):
+        if random_state.get_state(legacy=False)["bit_generator"] != "MT19937":
+            raise TypeError("random_state has another generator than MT19937; pass np.random.RandomState(seed).")
         return random_state
     return seeded(as_count(random_state, "random_state", minimum=-sys.maxsize))

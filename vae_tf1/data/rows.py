@@ -74,9 +74,13 @@ def hash_images(sha256: Any, images: Rows) -> None:
         sha256.update(np.ascontiguousarray(unscaled(piece) if of_bytes else piece).data)
 
 
+def is_one_hot(labels: np.ndarray) -> bool:
+    return labels.ndim == 2 and bool(np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all())
+
+
 def hash_labels(sha256: Any, labels: np.ndarray) -> None:
     """Updates a hash with labels; one-hot labels count as the classes that they stand for."""
-    if labels.ndim == 2 and np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all():
+    if is_one_hot(labels):
         labels = labels.argmax(axis=1)
     with np.errstate(invalid="ignore"):
         classes = labels.astype(np.uint8)

@@ -97,8 +97,8 @@ class GraphClone:
         self.copy_variables(operations)
         variables = []
         for original, copy, _ in self._variables:
-            source = original.op.outputs[0]  # the handle of a resource variable, the reference of another
-            variables.append((source, copy.handle if source.dtype == tf.resource else copy.value()))
+            # The handle of a resource variable, the reference of another.
+            variables.append((original.op.outputs[0], copy.op.outputs[0]))
         try:
             return rebuild(elements, [*sources, *variables], name)
         except ValueError as error:
@@ -149,5 +149,6 @@ class GraphClone:
             name = original.op.name
             if name not in copied:
                 value = tf.placeholder(original.dtype.base_dtype, original.shape, f"value_of/{name}")
-                copy = tf.Variable(value, trainable=original.trainable, use_resource=True, name=name)
+                resource = original.op.type == "VarHandleOp"
+                copy = tf.Variable(value, trainable=original.trainable, use_resource=resource, name=name)
                 self._variables.append((original, copy, value))

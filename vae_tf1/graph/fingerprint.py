@@ -13,7 +13,8 @@ from vae_tf1.graph.walk import upstream_of
 Description = list  # [str, list[str], dict[str, str]]
 Computation = dict[str, dict[str, Description]]  # "loss" and "train_step": operations by name, in order of creation
 
-_STORAGE_ATTRIBUTES = ("container", "shared_name")  # attributes that say where a value is kept, not what is computed
+# Attributes that say where a value or a Python function is kept, not what is computed.
+_STORAGE_ATTRIBUTES = ("container", "shared_name", "token")
 _OLD_SIZE = re.compile(r"(?<=[(, ])\?(?=[,)])")
 _SHOWN_VALUES = 8  # the largest constants that are shown; larger ones are represented by a checksum
 
@@ -38,10 +39,14 @@ def describe_difference(there: Computation, here: Computation) -> str | None:
 
 
 def _normalize_shapes(computation: Computation) -> Computation:
-    """Writes unknown sizes as None, for which checkpoints of earlier versions may have a "?"."""
+    """Writes unknown sizes as None, for which checkpoints of earlier versions may have a "?", and leaves tokens out."""
     return {
         part: {
-            name: [type_, inputs, {key: _OLD_SIZE.sub("None", value) for key, value in attributes.items()}]
+            name: [
+                type_,
+                inputs,
+                {key: _OLD_SIZE.sub("None", value) for key, value in attributes.items() if key != "token"},
+            ]
             for name, (type_, inputs, attributes) in operations.items()
         }
         for part, operations in computation.items()
@@ -152,8 +157,8 @@ def _function_sha256(name: str, functions: dict[str, Any]) -> str:
     for node in functions[name].node_def:
         parts += [node.name, node.op, *node.input]
         for key, value in sorted(node.attr.items()):
-            if value.HasField("func"):
-                parts.append(_function_sha256(value.func.name, functions))
+            if called := [value.func] if value.HasField("func") else value.list.func:
+                parts += [_function_sha256(function.name, functions) for function in called]
             elif not key.startswith("_"):
                 parts.append(str(value))
     return _sha256("\n".join(parts).encode())

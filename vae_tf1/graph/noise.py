@@ -23,6 +23,7 @@ _SAMPLERS = {
     "TruncatedNormal": tf.random.stateless_truncated_normal,
 }
 _PYTHON = ("PyFunc", "EagerPyFunc")  # may draw from a generator that TensorFlow does not know
+_ITERATORS = ("IteratorGetNext", "QueueDequeue")  # data that the graph reads itself
 _DRAWN_AT_ONCE = 2**22  # values; 16 MiB of float32
 
 # How many values each random operation, by name, has drawn in a session.
@@ -48,7 +49,12 @@ def _is_random(node: tf.NodeDef) -> bool:
 
 
 def _functions_called(node: tf.NodeDef) -> list[str]:
-    return [value.func.name for value in node.attr.values() if value.HasField("func")]
+    functions: list[Any] = []
+    for value in node.attr.values():
+        functions += (
+            [value.func] if value.HasField("func") else value.list.func
+        )  # a list: the branches of tf.switch_case
+    return [function.name for function in functions]
 
 
 def _draws(node: tf.NodeDef, library: dict[str, Any], seen: set[str]) -> bool:
@@ -85,11 +91,17 @@ def _can_be_repeated(operation: tf.Operation) -> bool:
     return operation.type in _SAMPLERS and alone
 
 
-def check_repeatable(elements: Sequence[Element]) -> None:
-    """Raises ValueError if a seeded graph draws noise for `elements` that a resumed run could not repeat."""
+def check_repeatable(elements: Sequence[Element], fed: Sequence[tf.Tensor]) -> None:
+    """Raises ValueError if `elements` of a seeded graph take noise or data that a resumed run could not repeat."""
     if elements[0].graph.seed is None:
         return
-    for operation in random_operations(elements):
+    for operation in upstream_of(elements, fed):
+        if operation.type.startswith(_ITERATORS):
+            raise ValueError(
+                f"A resumed run could not continue {operation.name} ({operation.type}) where the run stopped; feed the "
+                "data through placeholders (see vae.inputs), or train without checkpoint_dir or without a seed."
+            )
+    for operation in random_operations(elements, fed):
         if not _can_be_repeated(operation):
             raise ValueError(
                 f"A resumed run could not repeat the noise of {operation.name} ({operation.type}); draw it with "

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -56,16 +57,17 @@ def private_session(graph: tf.Graph) -> tf.Session:
 
 
 @contextlib.contextmanager
-def thread_pool(fetches: Sequence[tf.Tensor]) -> Iterator[ThreadPoolExecutor]:
+def thread_pool(fetches: Sequence[tf.Tensor]) -> Iterator[tuple[ThreadPoolExecutor, threading.Event]]:
     """A pool of threads to run `fetches` on all processors, since TensorFlow releases Python's lock.
 
     Where `fetches` draw noise, there is one thread, because the values depend on the order of the runs. An interrupt
-    cancels the runs that have not begun.
+    cancels the tasks that have not begun, and sets the event, at which a task of several runs should end.
     """
-    executor = ThreadPoolExecutor(1 if random_operations(fetches) else _processors())
+    executor, interrupted = ThreadPoolExecutor(1 if random_operations(fetches) else _processors()), threading.Event()
     try:
-        yield executor
+        yield executor, interrupted
     finally:
+        interrupted.set()
         executor.shutdown(cancel_futures=True)
 
 

@@ -93,9 +93,9 @@ def train(
     check_session(sess, vae)
     iterations, batch_size, report_every = check_arguments(vae, data, iterations, batch_size, report_every)
     files = RunFiles(checkpoint_dir, checkpoint_every, initial_checkpoint, log_dir).checked()
-    if checkpoint_dir is not None:
-        check_repeatable(tensors_of(vae))
     arrays = training_arrays(vae, data.train)
+    if checkpoint_dir is not None:
+        check_repeatable(tensors_of(vae), list(arrays(np.arange(1)) if callable(arrays) else arrays))
     with interrupts.defer():  # an interrupt would leave a program half built in the graph
         if compiled:
             if callable(arrays):
@@ -149,8 +149,7 @@ def check_arguments(
             f"data.validation has {data.validation.num_examples} images, but a report shows {SHOWN_IMAGES}; "
             "read the data with a larger validation_size."
         )
-    labels = None if data.validation.labels is None else data.validation.labels[:SHOWN_IMAGES]
-    shown = data.validation.images[:SHOWN_IMAGES]
+    shown, labels = data.validation.rows(slice(SHOWN_IMAGES))
     if shown.ndim != 2 or shown.dtype != np.float32:
         raise ValueError(
             f"The images of data are {shown.dtype} {list(shown.shape[1:])}, not float32 [pixels]; "

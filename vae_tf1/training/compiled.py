@@ -136,7 +136,7 @@ def _build(sess: tf.Session, vae: VAE, arrays: Arrays, batch_size: int) -> _Prog
         start = [0, tf.zeros([chunk, 3])]
         return iterate(*start)[1] if chunk == 1 else tf.while_loop(lambda i, _: i < count, iterate, start)[1]
 
-    with tf.name_scope(f"{vae.train_step.name}_compiled"):
+    with tf.name_scope(f"{vae.train_step.name.partition(':')[0]}_compiled"):
         new = {tensor: tf.placeholder(array.dtype, array.shape) for tensor, array in arrays.items()}
         options: dict[str, Any] = {"trainable": False, "collections": [], "use_resource": True}
         held = {tensor: tf.Variable(value, name="data", **options) for tensor, value in new.items()}

@@ -26,14 +26,14 @@ class SummaryWriter:
         directory: created if it does not exist.
         graph: TensorBoard shows it under "Graphs".
         iterations: number of iterations done; entries of an earlier run for later iterations are superseded.
-        image_shape: rows and columns of an image.
+        image_shape: rows and columns of an image, and channels if there are several; otherwise it is drawn as one row.
 
     Raises:
         OSError: `directory` can't be written.
     """
 
-    def __init__(self, directory: FilePath, graph: tf.Graph, iterations: int, image_shape: tuple[int, int]):
-        self._directory, self._columns = directory, image_shape[1]
+    def __init__(self, directory: FilePath, graph: tf.Graph, iterations: int, image_shape: tuple[int, ...]):
+        self._directory, self._shape = directory, image_shape if len(image_shape) > 1 else (1, -1)
         # Not a tf.summary.FileWriter, whose thread prints a traceback when the disk is full.
         name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}"
         try:
@@ -52,10 +52,15 @@ class SummaryWriter:
         summary = tf.Summary()
         for name in "loss", "reconstruction", "kl_divergence":
             summary.value.add(tag=name, simple_value=getattr(report, name))
-        columns = [images.reshape(-1, self._columns) for images in (report.images, report.reconstructions)]
-        picture = np.round(255 * np.hstack(columns)).astype(np.uint8)
-        rows, width = picture.shape
-        image = tf.Summary.Image(height=rows, width=width, colorspace=1, encoded_image_string=_encode_png(picture))
+        columns = [_stacked(images, self._shape) for images in (report.images, report.reconstructions)]
+        picture = np.round(255 * np.clip(np.hstack(columns), 0, 1)).astype(np.uint8)
+        colorspace = picture.shape[2] if picture.ndim == 3 else 1
+        image = tf.Summary.Image(
+            height=len(picture),
+            width=picture.shape[1],
+            colorspace=colorspace,
+            encoded_image_string=_encode_png(picture),
+        )
         summary.value.add(tag="reconstructions", image=image)
         with self._or_give_up():
             self._add(summary=summary, step=report.iteration)
@@ -81,6 +86,12 @@ class SummaryWriter:
                 "the rest of this run; training continues.",
                 stacklevel=4,
             )
+
+
+def _stacked(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Images [N, P] one below the other: [N * rows, columns], or [N * rows, columns, channels] if they have 3 or 4."""
+    channels = shape[2:] if shape[2:] in ((3,), (4,)) else ()
+    return np.concatenate(list(images.reshape(len(images), shape[0], -1, *channels)))
 
 
 def _encode_png(picture: np.ndarray) -> bytes:
