@@ -185,7 +185,7 @@ def test_the_cells_and_the_package_are_the_same_model_and_run_twice(tmp_path, mo
     assert said.count("equal to the bit: True") == 2
     theirs, ours = re.findall(r"(\S+) nats from train, (\S+) from the cells", said)[-1]
     assert theirs == ours
-    assert "has all its 120 iterations already" in said  # printed by the last section, whose cell runs twice
+    assert "has already done all 120 iterations" in said  # printed by the last section, whose cell runs twice
     assert len(outputs(notebook, "image/png")) >= 2 + 2 + 1
 
 
