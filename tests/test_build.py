@@ -175,3 +175,8 @@ def test_two_models_of_the_same_weights_share_penalties_but_no_update_operations
             fed = {vae.x: vae_tf1.binarize(digits.test.images[:9])}
             loss, *terms, weight_decay = session.run([vae.loss, vae.reconstruction, vae.kl_divergence, penalty], fed)
             assert loss == pytest.approx(np.mean(sum(terms)) + weight_decay, rel=1e-5)
+
+
+def test_the_decoder_that_draws_z_itself_is_refused(graph):
+    with pytest.raises(TypeError, match=r"decode is vae_tf1\.decoder, which draws z itself"):
+        build_vae(decode=vae_tf1.decoder)

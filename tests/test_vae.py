@@ -18,7 +18,9 @@ def test_mistakes_of_training(graph, digits):
         small = vae._replace(z=tf.zeros([1, 64]))
         with pytest.raises(ValueError, match=r"vae\.reconstruction does not depend on vae\.z"):
             train(session, small, digits)
-        with pytest.raises(ValueError, match=r"images has 100 pixels per image but vae\.x 784"):
+        with pytest.raises(
+            ValueError, match=r"images has 100 pixels per image, but vae\.x has 784; .* image_pixels=100"
+        ):
             evaluate(session, vae, digits.test.images[:3, :100])
 
 

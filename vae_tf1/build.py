@@ -180,6 +180,10 @@ def _check_arguments(encoder: Any, decode: Any, beta: Any, optimizer: Any) -> No
     for name, function in ("encoder", encoder), ("decode", decode):
         if not callable(function):
             raise TypeError(f"{name} is {shown(function)}; pass a function from tensors to tensors.")
+    if decode is model.decoder:
+        raise TypeError(
+            "decode is vae_tf1.decoder, which draws z itself; pass a function of z, such as vae_tf1.decode."
+        )
     if optimizer is not None and not isinstance(optimizer, tf.train.Optimizer):
         raise TypeError(
             f"optimizer is a {type(optimizer).__name__}; pass a tf.train.Optimizer of tensorflow.compat.v1."

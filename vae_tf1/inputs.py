@@ -47,7 +47,8 @@ def input_arrays(vae: VAE, images: Any, labels: np.ndarray | None = None) -> Arr
         if bernoulli_of(vae.x_dist) is None and not np.array_equal(binarized, images):
             raise ValueError(
                 f"vae.x_dist is a {type(vae.x_dist).__name__}, but vae.inputs is None, which thresholds images at 0.5; "
-                "set inputs=lambda images, labels: {x: images} to feed them unchanged, or {x: binarize(images)}."
+                "set inputs=lambda images, labels: {x: images} to feed them unchanged, or {x: binarize(images)}; "
+                "and compute reconstruction from x_dist.log_prob(x)."
             )
         return {vae.x: binarized}
     as_pixels(images, "images")

@@ -145,7 +145,7 @@ def check_images(vae: VAE, images: Any) -> np.ndarray:
     images = _checks.as_array(images, "images")
     if images.ndim == 2 and images.shape[1] != vae.x.shape[1]:
         raise ValueError(
-            f"images has {images.shape[1]} pixels per image but vae.x {vae.x.shape[1]}; "
-            "pass images of the size that the model was built for."
+            f"images has {images.shape[1]} pixels per image, but vae.x has {vae.x.shape[1]}; pass images of that size, "
+            f"or build the model with image_pixels={images.shape[1]}."
         )
     return images

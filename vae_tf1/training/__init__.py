@@ -66,7 +66,7 @@ def train(
             do not, so the model is the same only statistically.
         checkpoint_dir: directory to keep checkpoints in, and to resume from.
         checkpoint_every: a checkpoint is written whenever the number of iterations done is a multiple of this; None
-            writes one at every report.
+            writes one at every report. The last three are kept.
         initial_checkpoint: a checkpoint of `tf.train.Saver` to start from if `checkpoint_dir` has none, such as one
             of TensorFlow 1: "run/model.ckpt-20000". If it lacks Adam's slots, these are initialized.
         log_dir: directory for TensorBoard, which gets the graph, the losses and the reconstructions.
@@ -132,8 +132,8 @@ def check_arguments(
     """
     if not isinstance(data, Datasets):
         raise TypeError(
-            f"data is a {type(data).__name__}; pass the Datasets that read_data_sets returns, "
-            "with its train, validation and test sets."
+            f"data is a {type(data).__name__}; pass the Datasets that read_data_sets returns, or "
+            "Datasets(train, validation, test) of three DataSets."
         )
     for name, data_set in zip(data._fields, data):
         if not isinstance(data_set, DataSet):
@@ -147,7 +147,7 @@ def check_arguments(
     if data.validation.num_examples < SHOWN_IMAGES:
         raise ValueError(
             f"data.validation has {data.validation.num_examples} images, but a report shows {SHOWN_IMAGES}; "
-            "read the data with a larger validation_size."
+            "give it more images (read_data_sets has validation_size)."
         )
     shown, labels = data.validation.rows(slice(SHOWN_IMAGES))
     if shown.ndim != 2 or shown.dtype != np.float32:
