@@ -265,9 +265,7 @@ def test_a_port_in_use_is_one_sentence(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         here = f"127.0.0.1:{taken.getsockname()[1]}"
         monkeypatch.setenv("TF_CONFIG", as_chief({**ADDRESSES, "chief": [here]}))
-        with pytest.raises(
-            OSError, match=rf"^chief 0 \({here}\) can't listen on its port .*; choose another in TF_CONFIG\.$"
-        ):
+        with pytest.raises(OSError, match=rf"^chief 0 \({here}\) can't listen on its port .*; choose another\.$"):
             Cluster().start_server(100)
 
 

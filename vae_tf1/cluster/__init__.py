@@ -48,9 +48,8 @@ def train(
     operations, such as those of batch normalization, run on each for its part.) Only the chief yields reports.
 
     A process exits with a message and status 75 if another one is killed or unresponsive for half a minute, or with
-    status 1 if the chief fails. Restart all processes, and training resumes from the last checkpoint; with two
-    trainers, the weights are those of an undisturbed run, bit for bit. (With more, gradients are added in order of
-    arrival.) If the chief stops early, it saves, and the others exit too.
+    status 1 if the chief fails. Restart all, and training resumes from the last checkpoint, to the bit with two
+    trainers. (With more, gradients are added in order of arrival.) If the chief stops early, it saves, and all exit.
 
     Args:
         build: builds the model in the default graph; its argument is a function that must wrap the optimizer.
@@ -105,9 +104,8 @@ def _train(
                     steps(np.array(work["rows"]), work["iteration"])
                 return
             for worker in [each for each in greetings if each.keys() >= trains.keys()]:
-                if difference := find_difference(worker, trains):
-                    _, said = difference
-                    raise ValueError(f"{worker['from']} differs from the chief: {said}; make them equal.")
+                if found := find_difference(worker, trains):
+                    raise ValueError(f"{worker['from']} differs from the chief: {found[1]}; make them equal.")
             run = Run(sess, vae, data, trains["batch_size"], steps)
             iterations, report_every = trains.pop("iterations"), trains.pop("report_every")
             run.identity = lambda: trains  # type: ignore[method-assign]  # that of a single machine

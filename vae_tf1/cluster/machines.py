@@ -46,11 +46,7 @@ class Cluster:
             raise ValueError(f"TF_CONFIG can't be read ({type(error).__name__}: {error}); correct it.") from error
         self.addresses = {(job, task): host for job in hosts for task, host in enumerate(hosts[job])}
         jobs, addresses = [job for job, _ in self.addresses], list(self.addresses.values())
-        mistakes = [
-            f'has the job "{job}", which is not ps, chief or worker'
-            for job in jobs
-            if job not in ("ps", "chief", "worker")
-        ]
+        mistakes = [f'has the job "{job}", not ps, chief or worker' for job in {*jobs} - {"ps", "chief", "worker"}]
         if jobs.count("chief") != 1 or "ps" not in jobs:
             mistakes.append("is not set, or does not name exactly one chief and at least one ps")
         if self.me not in list(self.addresses):
@@ -79,9 +75,7 @@ class Cluster:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("", int(self.addresses[self.me].rpartition(":")[2])))  # all interfaces, as TensorFlow
         except (OSError, OverflowError) as error:
-            raise OSError(
-                f"{self.name(self.me)} can't listen on its port ({error}); choose another in TF_CONFIG."
-            ) from error
+            raise OSError(f"{self.name(self.me)} can't listen on its port ({error}); choose another.") from error
         hosts = {address.rpartition(":")[0].strip("[]") for address in self.addresses.values()}
         exempt = os.environ.get(_NO_PROXY, os.environ.get("no_proxy", ""))
         os.environ[_NO_PROXY] = ",".join(filter(None, [exempt, *sorted(hosts)]))  # no HTTP proxy for these
@@ -190,8 +184,7 @@ def _watch(cluster: Cluster, roster: Roster, patience: float, begun: threading.E
         if not over.is_set():
             _exit_if_lost(cluster, [member for member, count in misses.items() if count >= _MAX_MISSES])
         if not begun.is_set() and time.monotonic() > end:
-            waited = f"{cluster.name(cluster.me)} has waited {patience:.0f} s for others, which did not begin"
-            _exit(f"{waited}; restart all processes.", LOST)
+            _exit(f"{cluster.name(cluster.me)} has waited {patience:.0f} s for others to begin; restart all.", LOST)
 
 
 def _exit_if_lost(cluster: Cluster, lost: list[Member]) -> None:
