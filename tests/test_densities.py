@@ -255,3 +255,17 @@ def test_a_model_of_float64(graph, digits):
     with initialized() as session:
         bound = -evaluate(session, vae, digits.test.images[:50]).negative_elbo
         assert bound < log_likelihood(session, vae, digits.test.images[:50], 20).mean() < bound + 10
+
+
+def test_a_reconstruction_that_is_not_the_likelihoods(graph, digits):
+    x = images_placeholder()
+    mu_logvar = network(x, 2 * D, "encoder")
+    z = sample_latent(mu_logvar)
+    means = network(z, 784, "decoder")
+    _, cross_entropy, kl_divergence = vae_tf1.negative_elbo(means, x, mu_logvar)  # of Bernoulli pixels
+    fields = {"inputs": lambda images, labels: {x: images}}
+    vae = assemble(x, z, means, tfd.Normal(means, 0.3), kl_divergence, mu_logvar, cross_entropy, **fields)
+    with initialized() as session:
+        for measure in evaluate, log_likelihood:
+            with pytest.warns(UserWarning, match=r"^vae\.reconstruction, .* but -log p\(x\|z\) of vae\.x_dist is"):
+                measure(session, vae, digits.test.images[:20])

@@ -93,6 +93,9 @@ def evaluate(
             `vae.mu_logvar` though `vae.log_posterior` is None, `vae.log_posterior` is not the density that `vae.z` is
             drawn from, `vae.kl_divergence` is not the mean of log q(z|x) - log p(z), or an image's number depends on
             the others in its batch.
+
+    Warns:
+        UserWarning: `vae.x_dist` is not Bernoulli, and `vae.reconstruction` is not its -log p(x|z).
     """
     batch_size, seed = as_count(batch_size, "batch_size", 1), as_noise_seed(seed)
     with tf.Graph().as_default():

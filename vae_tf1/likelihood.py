@@ -51,6 +51,9 @@ def log_likelihood(
     Raises:
         RuntimeError, TypeError, ValueError: as `evaluate`, but no images give an empty result; or `num_samples` is
             below 1.
+
+    Warns:
+        UserWarning: `vae.x_dist` is not Bernoulli, and `vae.reconstruction` is not its -log p(x|z).
     """
     num_samples, seed = as_count(num_samples, "num_samples", 1), as_noise_seed(seed)
     with tf.Graph().as_default():

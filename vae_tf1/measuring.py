@@ -1,5 +1,6 @@
 """A clone of a model to measure: its inputs, its noise, and checks of its densities."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import tensorflow.compat.v1 as tf
 from vae_tf1.graph.clone import Sources, check_no_placeholder
 from vae_tf1.graph.noise import random_operations, stateless
 from vae_tf1.graph.walk import Element, upstream_of
-from vae_tf1.inputs import constants, images_and_labels, input_arrays
+from vae_tf1.inputs import bernoulli_of, constants, images_and_labels, input_arrays
 from vae_tf1.vae import VAE, clone_model, tensors_of
 
 _FIELDS = ("x", "x_logits", "z", "mu_logvar", "reconstruction", "kl_divergence", "log_prior", "log_posterior")
@@ -104,6 +105,9 @@ class MeasuredModel:
     def open_session(self) -> tf.Session:
         """Opens a session with the model's weights, and checks with a few draws that the estimates apply to the model.
 
+        Warns:
+            UserWarning: `x_dist` is not Bernoulli, and `reconstruction` is not its -log p(x|z).
+
         Raises:
             ValueError: `z` has several rows for an image or is not drawn from the Gaussian of `mu_logvar`,
                 `log_posterior` is not the density that `z` is drawn from, `kl_divergence` is not the mean of
@@ -115,6 +119,7 @@ class MeasuredModel:
             if self.vae.log_posterior is not None:
                 _check_log_posterior(self, session)
             _check_independence(self, session)
+            _warn_of_another_likelihood(self, session)
         return session
 
 
@@ -250,3 +255,24 @@ def _check_independence(model: MeasuredModel, session: tf.Session) -> None:
                 "mode; build the model with is_training = tf.placeholder_with_default(True, []), and pass "
                 "feed={is_training: False}."
             )
+
+
+def _warn_of_another_likelihood(model: MeasuredModel, session: tf.Session) -> None:
+    """Warns if `reconstruction` is not -log p(x|z) of `x_dist`, such as a cross-entropy where that is Gaussian."""
+    vae, drawn = model.vae, model.drawn
+    parameters = tf.nest.flatten(vae.x_dist, expand_composites=True)
+    if bernoulli_of(vae.x_dist) is not None or not all(map(tf.is_tensor, parameters)):
+        return
+    if random_operations([*parameters, vae.reconstruction], [vae.x, vae.z]):
+        return  # noise that a copy of the parameters would draw anew
+    copies = model.copy(parameters, [(vae.x, drawn["x"]), (vae.z, drawn["z"])], "likelihood")
+    log_prob = tf.nest.pack_sequence_as(vae.x_dist, copies, expand_composites=True).log_prob(drawn["x"])
+    log_likelihood = tf.reduce_sum(log_prob, axis=list(range(1, log_prob.shape.rank)))
+    fetches = [-log_likelihood, drawn["reconstruction"]]
+    expected, given = session.run(fetches, {**model.feed(slice(_TOGETHER)), model.stream: [0, 0]})
+    if expected.shape == given.shape and not np.allclose(expected, given, rtol=1e-2, atol=0.1):
+        warnings.warn(
+            f"vae.reconstruction, which is measured, is {given.mean():.2f} nats, but -log p(x|z) of vae.x_dist is "
+            f"{expected.mean():.2f}; compute it from x_dist.log_prob(x) if it is to be the likelihood's.",
+            stacklevel=4,
+        )
