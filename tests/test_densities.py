@@ -21,6 +21,7 @@ from other_models import (
 
 import vae_tf1
 from vae_tf1 import binarize, build_vae, evaluate, log_likelihood, sample_latent
+from vae_tf1.model import kl_to_standard_gaussian
 
 tfd = tfp.distributions
 
@@ -269,3 +270,21 @@ def test_a_reconstruction_that_is_not_the_likelihoods(graph, digits):
         for measure in evaluate, log_likelihood:
             with pytest.warns(UserWarning, match=r"^vae\.reconstruction, .* but -log p\(x\|z\) of vae\.x_dist is"):
                 measure(session, vae, digits.test.images[:20])
+
+
+@pytest.mark.filterwarnings("error:vae.reconstruction:UserWarning")
+@pytest.mark.parametrize("validate", [False, True])
+@pytest.mark.parametrize("shape", [[784], [28, 28]])
+def test_a_likelihood_of_images_or_of_clipped_pixels_raises_no_false_alarm(graph, digits, shape, validate):
+    x = images_placeholder()
+    mu_logvar = network(x, 2 * D, "encoder")
+    z = sample_latent(mu_logvar)
+    concentration = tf.reshape(1 + tf.nn.softplus(network(z, 784, "decoder")), [-1, *shape])
+    x_dist = tfd.Beta(concentration, 2.0, validate_args=validate)
+    inside = tf.reshape(tf.clip_by_value(x, 0.01, 0.99), [-1, *shape])
+    reconstruction = -tf.reduce_sum(x_dist.log_prob(inside), axis=list(range(1, 1 + len(shape))))
+    kl_divergence = kl_to_standard_gaussian(mu_logvar)
+    fields = {"inputs": lambda images, labels: {x: images}}
+    vae = assemble(x, z, concentration, x_dist, kl_divergence, mu_logvar, reconstruction, **fields)
+    with initialized() as session:
+        assert np.isfinite(evaluate(session, vae, digits.test.images[:20]).negative_elbo)

@@ -7,12 +7,9 @@ import tensorflow_probability as tfp
 from other_models import assemble, bernoulli, network
 
 from vae_tf1 import VAE, Estimate, evaluate, log_likelihood, sample_latent, session_config
+from vae_tf1.model import kl_to_standard_gaussian
 
 P = 4
-
-
-def kl_to_standard(mu, logvar):
-    return 0.5 * tf.reduce_sum(tf.square(mu) + tf.exp(logvar) - 1 - logvar, axis=1)
 
 
 def vae_of(x, mu, logvar, decode, densities, **fields) -> VAE:
@@ -23,7 +20,7 @@ def vae_of(x, mu, logvar, decode, densities, **fields) -> VAE:
         posterior = tfp.distributions.MultivariateNormalDiag(mu, tf.exp(logvar / 2))
         prior = tfp.distributions.MultivariateNormalDiag(tf.zeros_like(mu))
         fields |= {"log_prior": prior.log_prob(z), "log_posterior": posterior.log_prob(z)}
-    return assemble(x, z, x_logits, bernoulli(x_logits), kl_to_standard(mu, logvar), mu_logvar, **fields)
+    return assemble(x, z, x_logits, bernoulli(x_logits), kl_to_standard_gaussian(mu_logvar), mu_logvar, **fields)
 
 
 def noisy_encoder(densities):

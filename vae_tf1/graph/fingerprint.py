@@ -28,7 +28,7 @@ def describe_computation(loss: tf.Tensor, train_step: tf.Operation) -> Computati
 
 def describe_difference(there: Computation, here: Computation) -> str | None:
     """Says in words how the computation `here` differs from the one `there`; None if they are equal."""
-    there, here = _normalize_shapes(there), _normalize_shapes(here)
+    there, here = _normalize(there), _normalize(here)
     for part in "loss", "train_step":
         if there[part] == here[part]:
             continue
@@ -38,7 +38,7 @@ def describe_difference(there: Computation, here: Computation) -> str | None:
     return None
 
 
-def _normalize_shapes(computation: Computation) -> Computation:
+def _normalize(computation: Computation) -> Computation:
     """Writes unknown sizes as None, for which checkpoints of earlier versions may have a "?", and leaves tokens out."""
     return {
         part: {

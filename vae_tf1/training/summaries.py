@@ -26,7 +26,7 @@ class SummaryWriter:
         directory: created if it does not exist.
         graph: TensorBoard shows it under "Graphs".
         iterations: number of iterations done; entries of an earlier run for later iterations are superseded.
-        image_shape: rows and columns of an image, and channels if there are several; otherwise it is drawn as one row.
+        image_shape: rows and columns of an image, and channels if there are several. A flat image is drawn as a row.
 
     Raises:
         OSError: `directory` can't be written.
