@@ -40,6 +40,16 @@ def test_a_placeholder_that_is_not_fed_is_named(graph, digits):
             evaluate(session, vae, digits.test.images)
 
 
+def test_a_table_in_the_model_is_named(graph, digits):
+    widths = tf.lookup.KeyValueTensorInitializer(tf.constant([0], tf.int64), tf.constant([1.0]))
+    table = tf.lookup.StaticHashTable(widths, 0.0, name="widths")
+    vae = build_vae(encoder=lambda x: vae_tf1.encoder(x * table.lookup(tf.constant(0, tf.int64))))
+    with tf.Session() as session:
+        session.run([tf.global_variables_initializer(), tf.tables_initializer()])
+        with pytest.raises(ValueError, match=r"depends on \S*widths.*, whose contents cannot be copied"):
+            evaluate(session, vae, digits.test.images)
+
+
 def test_a_decoder_that_sees_the_images_has_no_decode_to_export(graph, tmp_path):
     with tf.variable_scope("mine"):
         vae = build_vae(seed=0)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vae_tf1.graph.clone import Sources, check_no_placeholder
+from vae_tf1.graph.clone import Sources, check_sources
 from vae_tf1.graph.noise import random_operations, stateless
 from vae_tf1.graph.walk import Element, upstream_of
 from vae_tf1.inputs import bernoulli_of, constants, images_and_labels, input_arrays
@@ -62,7 +62,7 @@ class MeasuredModel:
         fields = {name: getattr(vae, name) for name in _FIELDS if getattr(vae, name) is not None}
         targets = list(fields.values())
         fed = [tensor for tensor, _ in (*self.inputs, *self._constants)]
-        check_no_placeholder(vae.reconstruction.name, upstream_of(targets, fed))
+        check_sources(vae.reconstruction.name, upstream_of(targets, fed))
         self.drawn = dict(zip(fields, self.copy(targets, self.replace_noise(targets, self.stream), "drawn")))
 
     def __len__(self) -> int:

@@ -16,6 +16,8 @@ from vae_tf1.graph.walk import Element, upstream_of, variables_among
 
 Sources = Sequence[tuple[tf.Tensor, tf.Tensor]]  # a tensor of the original, and the tensor that replaces it in the copy
 
+_CONTENTS = ("HashTableV2", "MutableHashTableV2", "MutableDenseHashTableV2", "IteratorV2")  # held by no variable
+
 
 def rebuild(elements: Sequence[Element], sources: Sources, name: str, *, for_xla: bool = False) -> list[Element]:
     """Builds `elements` again in the default graph, from other sources.
@@ -65,13 +67,18 @@ def _keep_control_flow_whole(graph_def: tf.GraphDef) -> None:
                 function.name = new_names.get(function.name, function.name)
 
 
-def check_no_placeholder(name: str, operations: Sequence[tf.Operation]) -> None:
-    """Raises ValueError if a placeholder is among the operations that compute the tensor `name`."""
+def check_sources(name: str, operations: Sequence[tf.Operation]) -> None:
+    """Raises ValueError if a placeholder, a table or an iterator is among the operations that compute `name`."""
     for operation in operations:
         if operation.type == "Placeholder":
             raise ValueError(
                 f"{name} depends on the placeholder {operation.name}, to which nothing is fed here; return an "
                 "array for it from vae.inputs, or pass its value in feed."
+            )
+        if operation.type in _CONTENTS:
+            raise ValueError(
+                f"{name} depends on {operation.name} ({operation.type}), whose contents cannot be copied; feed what is "
+                "read from it through a placeholder (see vae.inputs)."
             )
 
 
@@ -93,7 +100,7 @@ class GraphClone:
             ValueError: something upstream of `elements` is a placeholder that no source replaces, or cannot be copied.
         """
         operations = upstream_of(elements, [tensor for tensor, _ in sources])
-        check_no_placeholder(elements[0].name, operations)
+        check_sources(elements[0].name, operations)
         self.copy_variables(operations)
         variables = []
         for original, copy, _ in self._variables:
