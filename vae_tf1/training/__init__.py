@@ -62,8 +62,9 @@ def train(
         batch_size: images per step, from 1 to the size of `data.train`.
         report_every: a report is yielded whenever the iteration is a multiple of this: 0, 1000, 2000, ...
         compiled: run many iterations at once (one, if the model has convolutions) as one program that XLA compiles,
-            about twice as fast. Batches, and when reports and checkpoints are made, stay the same; noise and rounding
-            do not, so the model is the same only statistically.
+            about twice as fast. It uses all processors only if the first session of the process was opened with
+            `session_config(compiled=True)`. Batches, and when reports and checkpoints are made, stay the same;
+            noise and rounding do not, so the model is the same only statistically.
         checkpoint_dir: directory to keep checkpoints in, and to resume from.
         checkpoint_every: a checkpoint is written whenever the number of iterations done is a multiple of this; None
             writes one at every report. The last three are kept.
