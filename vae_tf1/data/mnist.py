@@ -150,7 +150,9 @@ def _read_mnist(data_dir: Path) -> list[np.ndarray]:
         with filelock.FileLock(data_dir / ".lock"):  # a second process waits, then reads what the first prepared
             if not _is_prepared(tfds, data_dir):
                 _fetch(manual)
-                tfds.builder("mnist", data_dir=data_dir).download_and_prepare()
+                # By default, tensorflow-datasets takes an incomplete directory for a prepared one.
+                again = tfds.download.DownloadConfig(download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS)
+                tfds.builder("mnist", data_dir=data_dir).download_and_prepare(download_config=again)
     return _read_prepared(tfds, data_dir)
 
 
