@@ -12,7 +12,7 @@ import tensorflow_probability as tfp
 
 from vae_tf1.graph.conditionals import static_predicates, take_branches
 from vae_tf1.graph.sessions import private_session, read_variables
-from vae_tf1.graph.walk import Element, upstream_of, variables_among
+from vae_tf1.graph.walk import Element, functions_in, upstream_of, variables_among
 
 Sources = Sequence[tuple[tf.Tensor, tf.Tensor]]  # a tensor of the original, and the tensor that replaces it in the copy
 
@@ -62,8 +62,7 @@ def _keep_control_flow_whole(graph_def: tf.GraphDef) -> None:
     for node in [*graph_def.node, *(node for function in functions for node in function.node_def)]:
         node.attr.pop("_lower_using_switch_merge", None)
         for value in node.attr.values():
-            called = [value.func] if value.HasField("func") else value.list.func if value.HasField("list") else []
-            for function in called:
+            for function in functions_in(value):
                 function.name = new_names.get(function.name, function.name)
 
 

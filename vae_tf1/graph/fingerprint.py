@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vae_tf1.graph.walk import upstream_of
+from vae_tf1.graph.walk import functions_in, upstream_of
 
 # An operation's type, its inputs by name, and its attributes.
 Description = list  # [str, list[str], dict[str, str]]
@@ -157,7 +157,7 @@ def _function_sha256(name: str, functions: dict[str, Any]) -> str:
     for node in functions[name].node_def:
         parts += [node.name, node.op, *node.input]
         for key, value in sorted(node.attr.items()):
-            if called := [value.func] if value.HasField("func") else value.list.func:
+            if called := functions_in(value):
                 parts += [_function_sha256(function.name, functions) for function in called]
             elif not key.startswith("_"):
                 parts.append(str(value))

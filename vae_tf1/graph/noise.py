@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vae_tf1.graph.walk import Element, upstream_of
+from vae_tf1.graph.walk import Element, functions_in, upstream_of
 
 # Operations whose first input is the shape of their output, and their stateless counterparts.
 _SAMPLERS = {
@@ -49,12 +49,7 @@ def _is_random(node: tf.NodeDef) -> bool:
 
 
 def _functions_called(node: tf.NodeDef) -> list[str]:
-    functions: list[Any] = []
-    for value in node.attr.values():
-        functions += (
-            [value.func] if value.HasField("func") else value.list.func
-        )  # a list: the branches of tf.switch_case
-    return [function.name for function in functions]
+    return [function.name for value in node.attr.values() for function in functions_in(value)]
 
 
 def _draws(node: tf.NodeDef, library: dict[str, Any], seen: set[str]) -> bool:

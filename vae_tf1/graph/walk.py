@@ -27,6 +27,11 @@ def upstream_of(elements: Sequence[Element], without: Sequence[tf.Tensor] = ()) 
     return [operation for operation in elements[0].graph.get_operations() if operation in found] if found else []
 
 
+def functions_in(attribute: tf.AttrValue) -> Sequence[Any]:
+    """The functions that an attribute of a node names; `tf.switch_case` has a list of them, its branches."""
+    return [attribute.func] if attribute.HasField("func") else attribute.list.func
+
+
 def variables_among(operations: Sequence[tf.Operation]) -> list[tf.Variable]:
     """The global and local variables whose operations are among these."""
     if not operations:
